@@ -1,0 +1,1 @@
+"""Statistics over columns: agreement, order effects, chance, intervals, reports."""

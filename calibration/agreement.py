@@ -1,0 +1,234 @@
+"""How often a judge agrees with human votes, and how often humans agree with each other.
+
+S1 counts all votes, ties included; an inconsistent label is a tie. S2 counts only where both
+sides are decided (Zheng et al. 2023, arXiv 2306.05685, section 4 and appendix D.3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.intervals import Estimate, Floats, cluster_codes, clustered_proportion
+
+FIRST, TIE, SECOND = 1, 0, -1
+"""Codes of a choice about candidates."""
+
+Codes = NDArray[np.int8]
+Mask = NDArray[np.bool_]
+Index = NDArray[np.integer]
+
+NO_LABELLED_VOTES = "no human vote on a labelled pair"
+_NONE_DECIDED = "no vote and label are both decided"
+_NO_OVERLAP = "no pair has votes by two annotators"
+_NO_DECIDED_OVERLAP = "no pair has decided votes by two annotators"
+
+
+@dataclass(frozen=True)
+class VoteColumns:
+    """Human votes, one row each, in the orientation of their pair; skipped votes are not here."""
+
+    pair: Index
+    """Shape (n_votes,): the row of the pair in the columns of the pairs."""
+    annotator: Index
+    """Shape (n_votes,): any code that tells annotators apart."""
+    choice: Codes
+    """Shape (n_votes,), in {1, 0, -1}; `both_bad` is a tie."""
+
+    def __post_init__(self) -> None:
+        if not len(self.pair) == len(self.annotator) == len(self.choice):
+            raise ValueError(
+                f"the columns of VoteColumns differ in length ({len(self.pair)}, "
+                f"{len(self.annotator)}, {len(self.choice)})"
+            )
+        check_choices(self.choice, "a vote")
+
+    def counts(self, n_pairs: int) -> Floats:
+        """Votes per pair and choice, shape (n_pairs, 3): second, tie, first."""
+        return _tally(self.pair, self.choice, n_pairs)
+
+
+@dataclass(frozen=True)
+class Averages:
+    """One kind of agreement, averaged in three ways."""
+
+    micro: Estimate
+    """Over votes: a pair with five votes weighs five (the published code)."""
+    macro: Estimate
+    """Over pairs: every pair weighs the same (the published definition)."""
+    majority: Estimate
+    """Over pairs, with the majority of the votes; a shared top splits the credit evenly."""
+
+
+@dataclass(frozen=True)
+class JudgeAgreement:
+    """A judge's agreement with votes."""
+
+    s1: Averages
+    s2: Averages
+    s2_coverage: Estimate
+    """Share of the votes that S2 counts."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement with ties (S1) and without (S2), over votes."""
+
+    s1: Estimate
+    s2: Estimate
+
+
+def check_choices(choices: Codes, name: str) -> None:
+    """Raise ValueError unless every code is 1, 0 or -1."""
+    wrong = choices[(choices > FIRST) | (choices < SECOND)]
+    if len(wrong):
+        raise ValueError(f"{name} has code {wrong[0]}; first is 1, tie is 0, second is -1")
+
+
+def judge_agreement(
+    label: Codes, votes: Floats, *, cluster: Index, level: float = 0.95
+) -> JudgeAgreement:
+    """Return the agreement of labels with votes on the same pairs.
+
+    `label` and `cluster` have shape (n,), `votes` are counts (n, 3) as `VoteColumns.counts`
+    gives them; leave out the rows without a label. An inconsistent label is passed as a tie.
+    """
+    own = _one_hot(label)
+    total = votes.sum(axis=1)
+    decided_votes = np.where(own[:, [1]] > 0, 0.0, votes) * [1, 0, 1]
+    decided = decided_votes.sum(axis=1)
+    return JudgeAgreement(
+        s1=_averages(
+            own, votes, top=_top(votes), cluster=cluster, level=level, empty=NO_LABELLED_VOTES
+        ),
+        s2=_averages(
+            own,
+            decided_votes,
+            # A shared top is decided by its decided part; ties alone on top are left out.
+            top=_top(votes) * (decided_votes > 0),
+            cluster=cluster,
+            level=level,
+            empty=_NONE_DECIDED,
+        ),
+        s2_coverage=clustered_proportion(
+            decided, cluster, size=total, level=level, empty=NO_LABELLED_VOTES
+        ).estimate,
+    )
+
+
+def human_human_agreement(votes: VoteColumns, cluster: Index, *, level: float = 0.95) -> Agreement:
+    """Return the agreement of all unordered pairs of votes on one pair by two annotators.
+
+    `cluster` has shape (n_pairs,). Votes of one annotator on one pair are never matched with
+    each other: the definition asks for non-identical individuals.
+    """
+    n_pairs = len(cluster)
+    everyone = votes.counts(n_pairs)
+    pair, own = _by_annotator(votes)
+
+    def matched(choices: list[int]) -> tuple[Floats, Floats]:
+        agreeing = _couples(everyone[:, choices]).sum(axis=1)
+        agreeing -= np.bincount(pair, _couples(own[:, choices]).sum(axis=1), minlength=n_pairs)
+        possible = _couples(everyone[:, choices].sum(axis=1))
+        possible -= np.bincount(pair, _couples(own[:, choices].sum(axis=1)), minlength=n_pairs)
+        return agreeing, possible
+
+    all_votes, decided = matched([0, 1, 2]), matched([0, 2])
+    return Agreement(
+        s1=_share(*all_votes, cluster=cluster, level=level, empty=_NO_OVERLAP),
+        s2=_share(*decided, cluster=cluster, level=level, empty=_NO_DECIDED_OVERLAP),
+    )
+
+
+def leave_one_out_agreement(
+    votes: VoteColumns, cluster: Index, *, level: float = 0.95
+) -> Agreement:
+    """Return the agreement of each vote with the majority of the other annotators' votes.
+
+    `cluster` has shape (n_pairs,). A shared top splits the credit evenly. This is the fairer
+    ceiling for a judge: two humans who contradict each other cannot both be with the majority.
+    """
+    pair, own = _by_annotator(votes)
+    others = votes.counts(len(cluster))[pair] - own
+    top = _top(others)
+    s1 = own * np.where(others.sum(axis=1, keepdims=True) > 0, 1.0, 0.0)
+    decided_top = top * [1, 0, 1]
+    s2 = own * [1, 0, 1] * (decided_top.sum(axis=1, keepdims=True) > 0)
+    prompts = cluster[pair]
+    return Agreement(
+        s1=_share(
+            (s1 * _split(top)).sum(axis=1),
+            s1.sum(axis=1),
+            cluster=prompts,
+            level=level,
+            empty=_NO_OVERLAP,
+        ),
+        s2=_share(
+            (s2 * _split(decided_top)).sum(axis=1),
+            s2.sum(axis=1),
+            cluster=prompts,
+            level=level,
+            empty=_NO_DECIDED_OVERLAP,
+        ),
+    )
+
+
+def _averages(
+    own: Floats, votes: Floats, *, top: Floats, cluster: Index, level: float, empty: str
+) -> Averages:
+    agreeing, total = (own * votes).sum(axis=1), votes.sum(axis=1)
+    voted, majority = total > 0, top.sum(axis=1) > 0
+    return Averages(
+        micro=_share(agreeing, total, cluster=cluster, level=level, empty=empty),
+        macro=_share(
+            agreeing[voted] / total[voted],
+            None,
+            cluster=cluster[voted],
+            level=level,
+            empty=empty,
+        ),
+        majority=_share(
+            (own * _split(top)).sum(axis=1)[majority],
+            None,
+            cluster=cluster[majority],
+            level=level,
+            empty=empty,
+        ),
+    )
+
+
+def _share(
+    values: Floats, size: Floats | None, *, cluster: Index, level: float, empty: str
+) -> Estimate:
+    return clustered_proportion(values, cluster, size=size, level=level, empty=empty).estimate
+
+
+def _tally(row: Index, choice: Codes, rows: int) -> Floats:
+    cells = row.astype(np.intp) * 3 + (choice + 1)
+    return np.bincount(cells, minlength=rows * 3).reshape(rows, 3).astype(np.float64)
+
+
+def _by_annotator(votes: VoteColumns) -> tuple[NDArray[np.intp], Floats]:
+    """The pair (r,) and the counts (r, 3) of each annotator on each pair voted on."""
+    codes, annotators = cluster_codes(votes.annotator)
+    both, row = np.unique(votes.pair.astype(np.int64) * annotators + codes, return_inverse=True)
+    pair = (both // max(annotators, 1)).astype(np.intp)
+    return pair, _tally(row.reshape(-1), votes.choice, len(both))
+
+
+def _one_hot(label: Codes) -> Floats:
+    return np.eye(3)[label.astype(np.intp) + 1]
+
+
+def _top(votes: Floats) -> Floats:
+    """1 for each choice with the most votes of its row, 0 elsewhere and in rows without votes."""
+    most = votes.max(axis=1, keepdims=True)
+    return np.asarray((votes == most) & (most > 0), dtype=np.float64)
+
+
+def _split(top: Floats) -> Floats:
+    return np.asarray(top / np.maximum(top.sum(axis=1, keepdims=True), 1), dtype=np.float64)
+
+
+def _couples(count: Floats) -> Floats:
+    return count * (count - 1) / 2

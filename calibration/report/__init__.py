@@ -1,0 +1,1 @@
+"""The agreement report: as data (`model`), made from columns (`build`), as text (`text`)."""

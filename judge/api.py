@@ -1,0 +1,146 @@
+"""The Python twin of every command: the same arguments, the same results, no printing.
+
+`run` and the other synchronous twins start an event loop of their own in a thread, so they also
+work where a loop is running already, as in a notebook. Inside a coroutine, use `arun`.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from judge.config import Settings, load_settings
+from judge.intake import Selection
+from judge.records import Status
+
+if TYPE_CHECKING:
+    from calibration.report.model import Report
+    from judge.asking import Stop
+    from judge.export import Manifest
+    from judge.importing import ImportResult
+    from judge.pipeline import RunResult
+    from judge.progress import Progress
+
+DEFAULT_LEDGER = Path("runs/judge.db")
+
+T = TypeVar("T")
+
+
+async def arun(
+    pairs: str | Path,
+    *,
+    settings: Settings | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    ledger: str | Path = DEFAULT_LEDGER,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    retry: Iterable[str] = (),
+    skip_bad_lines: bool = False,
+    stop: "Stop | None" = None,
+    on_start: "Callable[[Progress], None] | None" = None,
+    environ: Mapping[str, str] = os.environ,
+) -> "RunResult":
+    """Judge every pair of a JSON Lines file in both orders; return how it went.
+
+    Settings come from `settings`, or from the `config` file, the environment and `overrides`
+    (dotted keys, such as {"judges.0.model": "my-judge"}). Asking resumes: what the ledger holds is
+    never asked again. `retry` names statuses to ask once more. Raises ConfigError, InputError and
+    LedgerError before anything is asked; endpoint trouble is in the result.
+    """
+    from judge.pipeline import JobInput, run_job
+
+    resolved = settings or load_settings(
+        Path(config) if config else None, overrides, environ=environ
+    )
+    job = JobInput(str(pairs), Selection(limit, sample, seed), skip_bad_lines)
+    return await run_job(
+        job,
+        resolved,
+        Path(ledger),
+        retry=frozenset(Status(name) for name in retry),
+        stop=stop,
+        on_start=on_start,
+        environ=environ,
+    )
+
+
+def run(pairs: str | Path, **arguments: Any) -> "RunResult":
+    """Judge every pair of a file; the synchronous twin of `arun`, with the same arguments."""
+    return _wait_for(arun(pairs, **arguments))
+
+
+def import_file(
+    path: str | Path,
+    kind: str,
+    *,
+    ledger: str | Path = DEFAULT_LEDGER,
+    allows_tie: bool = True,
+    skip_bad_lines: bool = False,
+) -> "ImportResult":
+    """Load pairs, votes or judgments from a JSON Lines file into a ledger."""
+    from judge.importing import ImportKind, import_records
+
+    return import_records(
+        str(path),
+        ImportKind(kind),
+        Path(ledger),
+        allows_tie=allows_tie,
+        skip_bad_lines=skip_bad_lines,
+    )
+
+
+def agree(
+    *,
+    ledger: str | Path = DEFAULT_LEDGER,
+    gold: str | Path | None = None,
+    run: str = "latest",
+    json: str | Path | None = None,
+) -> "Report":
+    """Return how far the judges of a run agree with human votes, and with themselves.
+
+    The votes are the ledger's, or those of the file `gold`. Writes report.json to `json`.
+    """
+    from judge.audit import audit_ledger
+
+    return audit_ledger(
+        Path(ledger),
+        run_id=run,
+        gold=str(gold) if gold else None,
+        json_path=Path(json) if json else None,
+    )
+
+
+def export(
+    out: str | Path,
+    *,
+    ledger: str | Path = DEFAULT_LEDGER,
+    to: str = "trl",
+    style: str = "conversational",
+    run: str = "latest",
+    partial: bool = False,
+) -> "Manifest":
+    """Write the decided pairs of a run as training data, and a manifest beside it.
+
+    `to` is "trl" (`style` "standard" or "conversational") or "labels". Raises LedgerError while
+    asks are pending, unless `partial`.
+    """
+    from judge.export import ExportFormat, Style, export_ledger
+
+    return export_ledger(
+        Path(ledger),
+        Path(out),
+        to=ExportFormat(to),
+        style=Style(style),
+        run_id=run,
+        is_partial_allowed=partial,
+    )
+
+
+def _wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of a coroutine, run to its end in a loop of its own."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()

@@ -1,0 +1,73 @@
+"""The command line: one module per command, each imported only when its command is used.
+
+Commands are thin: they turn flags into arguments of the Python twin in `judge.api` and results
+into words. Data goes to standard output, talk to standard error.
+"""
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from cyclopts import App, Group, Parameter
+
+from judge.cli.door import exit_code_of
+
+ABOUT = "Turn prompts into preference data you can trust, and say how far you can trust it."
+EXIT_CODES = """\
+Every command takes --debug, which shows the full traceback of an error.
+
+Exit codes: 0 done; 1 a stated threshold failed; 2 usage or settings; 3 too many asks without a \
+verdict; 4 ended early after first results; 5 endpoint or key failed before any result; 70 an \
+error nobody foresaw; 130 interrupted; 143 terminated. After 4, 5, 130 and 143 the same command \
+resumes."""
+
+
+def _version() -> str:
+    try:
+        return version("evenhand")
+    except PackageNotFoundError:
+        return "unknown: the package is not installed"
+
+
+app = App(
+    name="judge",
+    help=ABOUT,
+    help_epilogue=EXIT_CODES,
+    version=_version,
+    result_action="return_value",
+    default_parameter=Parameter(negative=()),
+)
+
+_START = Group("start", sort_key=1)
+_LABEL = Group("label", sort_key=2)
+_TRUST = Group("trust", sort_key=3)
+_DATA = Group("data and service", sort_key=4)
+
+app.command(
+    "judge.cli.demo:demo", name="demo", group=_START,
+    help="See the whole path at work in seconds: no key, no network, a simulated judge.",
+)  # fmt: skip
+app.command(
+    "judge.cli.simulate:simulate", name="simulate", group=_START,
+    help="Serve a simulated judge on this machine, or write simulated human votes.",
+)  # fmt: skip
+app.command(
+    "judge.cli.run:run", name="run", group=_LABEL,
+    help="Judge pairs in both orders; what is stored already is never asked again.",
+)  # fmt: skip
+app.command(
+    "judge.cli.agree:agree", name="agree", group=_TRUST,
+    help="Report how far the judges agree with human votes, and with themselves.",
+)  # fmt: skip
+app.command(
+    "judge.cli.importing:import_file", name="import", group=_DATA,
+    help="Load pairs, human votes or judgments from a JSON Lines file into a ledger.",
+)  # fmt: skip
+app.command(
+    "judge.cli.export:export", name="export", group=_DATA,
+    help="Write the decided pairs of a run as training data, or all of its labels.",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(exit_code_of(app, sys.argv[1:]))

@@ -1,0 +1,128 @@
+"""The words before and after a job. Pure."""
+
+import shlex
+from collections import Counter
+from pathlib import Path
+
+from judge.cli.progress_line import counts, duration, per_second, percent, retries, to_do
+from judge.cli.visible import on_one_line
+from judge.config import Settings
+from judge.intake import IntakeReport
+from judge.pipeline import RunResult
+from judge.progress import Progress
+from judge.records import Outcome
+
+RESUME = "run the same command again to resume"
+_UNDECIDED = f"{Outcome.UNDECIDED.value}: "
+_LONGEST_REASON = 100
+
+
+def opening_lines(progress: Progress, settings: Settings, ledger: Path) -> list[str]:
+    """Return what a job says before it asks: the run, its size and its judges."""
+    judges = [
+        f"{judge.display_name} ({judge.prompt}) at {settings.endpoint_of(judge).base_url}"
+        for judge in settings.judges
+    ]
+    pairs = progress.total // max(1, 2 * len(judges))
+    return [
+        f"run {progress.run_id} in ledger {ledger}",
+        f"{_many(len(judges), 'judge')}: {'; '.join(judges)}",
+        f"{_many(pairs, 'pair')} in both orders, {_many(progress.total, 'ask')}: {to_do(progress)}",
+    ]
+
+
+def intake_lines(intake: IntakeReport) -> list[str]:
+    """Return what was odd about an input: the first few of each kind, then a count."""
+    lines = [f"warning: {text}" for text in intake.warnings]
+    if unnamed := intake.n_warnings - len(intake.warnings):
+        lines.append(f"warning: and {unnamed:,} more like these")
+    lines += [f"left out: {text}" for text in intake.bad_lines]
+    if unnamed := intake.n_bad_lines - len(intake.bad_lines):
+        lines.append(f"left out: and {unnamed:,} more lines")
+    return lines
+
+
+def early_end(result: RunResult) -> str | None:
+    """Return why a job ended before everything was asked, in one line; None if it did not."""
+    if result.cause is not None:
+        cause = on_one_line(str(result.cause))
+        return cause if RESUME in cause else f"{cause}; {RESUME}"
+    if not result.progress.pending:
+        return None
+    why = "interrupted" if result.is_interrupted else "not everything could be asked"
+    return f"{why}: {_many(result.progress.pending, 'ask')} still pending; {RESUME}"
+
+
+def closing_lines(result: RunResult) -> list[str]:
+    """Return the five lines that end every job."""
+    return [
+        f"judged    {_judged(result)}",
+        f"labels    {_labels(result)}; rule {result.rule}",
+        f"orders    {_orders(result.progress)}",
+        f"requests  {_requests(result.progress)}",
+        f"stored    {result.ledger}, run {result.run_id}; next: {_next_step(result)}",
+    ]
+
+
+def _judged(result: RunResult) -> str:
+    progress = result.progress
+    done = f"{progress.done:,} of {_many(progress.total, 'ask')}"
+    if not progress.judged:
+        return f"{done}: {to_do(progress)}; {duration(result.seconds)}"
+    rate = per_second(progress.judged / result.seconds) if result.seconds > 0 else "at once"
+    return (
+        f"{done}: {progress.judged:,} now, {progress.stored_before:,} stored before; "
+        f"{duration(result.seconds)}, {rate}"
+    )
+
+
+def _labels(result: RunResult) -> str:
+    """Return the outcomes of all pairs of the run, undecided ones by reason."""
+    outcomes = result.outcomes
+    words = [
+        f"{outcome.value} {outcomes.get(outcome.value, 0):,}"
+        for outcome in Outcome
+        if outcome is not Outcome.UNDECIDED
+    ]
+    reasons = Counter(
+        {name.removeprefix(_UNDECIDED): n for name, n in outcomes.items() if _UNDECIDED in name}
+    )
+    words.append(f"undecided {_with_reasons(reasons.total(), reasons)}")
+    return ", ".join(words)
+
+
+def _orders(progress: Progress) -> str:
+    flips = "no pair compared in both orders now"
+    if progress.compared:
+        share = percent(progress.flipped, progress.compared)
+        compared = _many(progress.compared, "pair")
+        flips = f"{progress.flipped:,} of {compared} flipped with the order ({share})"
+    return (
+        f"{flips}; without a verdict {_with_reasons(progress.without_verdict, progress.statuses)}"
+    )
+
+
+def _requests(progress: Progress) -> str:
+    reasons = Counter(
+        {_shortened(reason): count for reason, count in progress.deferred.most_common()}
+    )
+    return f"{retries(progress)}; pending {_with_reasons(progress.pending, reasons)}"
+
+
+def _next_step(result: RunResult) -> str:
+    if result.progress.pending or result.cause is not None:
+        return RESUME
+    return f"judge agree --ledger {shlex.quote(str(result.ledger))}"
+
+
+def _with_reasons(total: int, reasons: Counter[str]) -> str:
+    return f"{total:,} ({counts(reasons)})" if reasons else f"{total:,}"
+
+
+def _shortened(reason: str) -> str:
+    text = on_one_line(reason)
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 3] + "..."
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

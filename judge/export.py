@@ -1,0 +1,159 @@
+"""Delivering the labels of a run as files, with a manifest that says what is in them and what not.
+
+Nothing disappears: pairs = exported + left out by reason, checked before a file takes its place.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+from judge.atomic import HashingWriter, atomic_writer
+from judge.errors import LedgerError
+from judge.formats.labels import label_row
+from judge.formats.trl import trl_row
+from judge.labelling import count_outcomes, labelled_texts, name_outcome
+from judge.labels import PENDING
+from judge.ledger.runs import Run, count_pairs, find_run
+from judge.ledger.store import Ledger
+from judge.records import Label, Pair
+
+UNDECIDED_PENDING = f"undecided: {PENDING}"
+
+
+class ExportFormat(StrEnum):
+    """What the rows of an export are."""
+
+    TRL = "trl"
+    """Preference rows for TRL: only pairs that one answer won."""
+    LABELS = "labels"
+    """One row per pair, whatever its outcome."""
+
+
+class Style(StrEnum):
+    """How TRL rows write texts."""
+
+    CONVERSATIONAL = "conversational"
+    STANDARD = "standard"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an export holds. Written beside it as NAME.manifest.json, after it."""
+
+    file: str
+    format: str
+    style: str | None
+    rows: int
+    sha256: str
+    run: str
+    rule: str
+    is_partial: bool
+    """Asks were pending when this was written."""
+    pairs: int
+    """Pairs of the run; rows plus everything left out."""
+    left_out: dict[str, int]
+    """Pairs that are not in the file, by outcome or reason."""
+    judges: list[dict[str, Any]]
+    agreement: dict[str, Any] | None
+    """S1 and S2 with human votes, where there are any; with intervals clustered by prompt."""
+    created_at: str
+
+
+def export_ledger(
+    ledger_path: Path,
+    out: Path,
+    *,
+    to: ExportFormat,
+    style: Style = Style.CONVERSATIONAL,
+    run_id: str = "latest",
+    is_partial_allowed: bool = False,
+) -> Manifest:
+    """Write the pairs of a run to `out` and return its manifest, written beside it.
+
+    Only pairs that one answer won become preferences; ties, inconsistent and undecided pairs are
+    counted. Raises LedgerError while asks are pending, unless a partial export is allowed.
+    """
+    with Ledger(ledger_path, read_only=True) as ledger:
+        run = find_run(ledger, run_id)
+        pending = count_outcomes(ledger, run)[UNDECIDED_PENDING]
+        if pending and not is_partial_allowed:
+            raise LedgerError(
+                f"run {run.run_id}: {pending} pairs still wait for a judgment; run the same judge "
+                "run command again to finish them, or export what there is with --partial"
+            )
+        row = _row_maker(to, style)
+        with atomic_writer(out) as file:
+            left_out = _write_rows(ledger, run, file, row)
+            pairs = count_pairs(ledger, run.run_id)
+            if file.rows + left_out.total() != pairs:
+                raise LedgerError(
+                    f"run {run.run_id}: {pairs} pairs became {file.rows} rows and "
+                    f"{left_out.total()} left out; the ledger changed meanwhile, export again"
+                )
+        manifest = Manifest(
+            file=out.name,
+            format=to.value,
+            style=style.value if to is ExportFormat.TRL else None,
+            rows=file.rows,
+            sha256=file.sha256,
+            run=run.run_id,
+            rule=run.rule,
+            is_partial=bool(pending),
+            pairs=pairs,
+            left_out=dict(sorted(left_out.items())),
+            judges=[asdict(judge) for judge in run.judges],
+            agreement=_agreement(ledger, run),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+    with atomic_writer(manifest_path(out)) as file:
+        file.write(to_json(manifest, indent=2) + b"\n")
+    return manifest
+
+
+def manifest_path(out: Path) -> Path:
+    """Return where the manifest of an export lies."""
+    return out.with_name(out.name + ".manifest.json")
+
+
+def _row_maker(to: ExportFormat, style: Style) -> Callable[[Pair, Label], dict[str, Any] | None]:
+    if to is ExportFormat.LABELS:
+        return lambda pair, label: label_row(label)
+    is_conversational = style is Style.CONVERSATIONAL
+    return lambda pair, label: trl_row(pair, label, conversational=is_conversational)
+
+
+def _write_rows(
+    ledger: Ledger,
+    run: Run,
+    file: HashingWriter,
+    row: Callable[[Pair, Label], dict[str, Any] | None],
+) -> Counter[str]:
+    """Write what becomes a row and return the rest, counted by outcome or reason."""
+    left_out: Counter[str] = Counter()
+    for pair, label in labelled_texts(ledger, run):
+        written = row(pair, label)
+        if written is None:
+            left_out[name_outcome(label)] += 1
+        else:
+            file.write_row(to_json(written))
+    return left_out
+
+
+def _agreement(ledger: Ledger, run: Run) -> dict[str, Any] | None:
+    """Return the delivered labels' S1 and S2, or None without votes."""
+    from judge.audit import audit  # numpy: only where there is something to compute
+    from judge.ledger.facts import judged_pairs, votes_on
+
+    votes = list(votes_on(ledger, run.run_id))
+    if not votes:
+        return None
+    keys = [judge.judge_key for judge in run.judges]
+    report = audit(run, judged_pairs(ledger, run.run_id, keys), votes)
+    figures = report.judges[report.delivered]
+    return {"s1": figures.s1.micro.as_dict(), "s2": figures.s2.micro.as_dict()}

@@ -1,0 +1,153 @@
+"""From judgments to a label: how two orders, several samples and several judges collapse.
+
+Pure. Every reading and every label here is in the orientation of the pair id it is read with
+(`Reading.oriented`). A failure is never a vote and never a tie.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from judge.records import Label, Order, Outcome, Preference, Reading, Status, preference_from
+
+BOTH_ORDERS = (Order.FORWARD, Order.REVERSED)
+PENDING = "pending"
+"""`Label.reason` while an expected order has not been asked."""
+SPLIT = "split"
+"""`Label.reason` where several judges have no majority."""
+
+_SCORES = {Preference.FIRST: 1, Preference.TIE: 0, Preference.SECOND: -1}
+
+_GRAVEST_FIRST = (Status.FAILED, Status.REFUSED, Status.TRUNCATED, Status.UNPARSED)
+
+
+class Rule(StrEnum):
+    """How the verdicts of two orders become one outcome."""
+
+    CONSERVATIVE = "conservative"
+    """Only what both orders say; otherwise inconsistent (MT-Bench, arXiv 2306.05685, 3.4)."""
+    LENIENT = "lenient"
+    """+1 or -1 per order, then the sign of the sum (JudgeBench, arXiv 2410.12784)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ballot:
+    """What one judge says about a pair: an outcome, or the reason why there is none."""
+
+    outcome: Outcome | None
+    reason: str | None
+    judgments: tuple[str, ...]
+
+
+def collapse(
+    forward: Preference | None, reversed_: Preference | None, *, rule: Rule
+) -> Outcome | None:
+    """Return the outcome of the two orders' preferences under `rule`, or None for no outcome.
+
+    None as a preference means that the order gave no verdict. The conservative rule then gives no
+    outcome; the lenient one takes the other order's preference, if there is one.
+    """
+    if rule is Rule.CONSERVATIVE:
+        if forward is None or reversed_ is None:
+            return None
+        return Outcome(forward.value) if forward is reversed_ else Outcome.INCONSISTENT
+    scores = [_SCORES[said] for said in (forward, reversed_) if said is not None]
+    if not scores:
+        return None
+    total = sum(scores)
+    if total == 0:
+        return Outcome.TIE
+    return Outcome.FIRST if total > 0 else Outcome.SECOND
+
+
+def resolve_label(
+    pair_id: str,
+    judgments: Sequence[Reading],
+    *,
+    rule: Rule,
+    expected_orders: Sequence[Order] = BOTH_ORDERS,
+) -> Label:
+    """Return the label of `pair_id` from the judgments of one or more judges, in any sequence.
+
+    Per judge and order counts the verdict of the lowest sample number that has one. Several judges
+    decide by strict majority of those with an outcome, `inconsistent` being one; the others do not
+    vote. With no outcome at all, the reason is that of the first judge by `judge_key`:
+    `pending` while an expected order has no judgment, whatever the rule; otherwise the gravest
+    status among its orders (failed, refused, truncated, unparsed), each that of the highest sample.
+    Judgments of an order that is not expected are ignored; with one expected order, its
+    preference is the outcome. Raises ValueError if `expected_orders` is empty.
+    """
+    if not expected_orders:
+        raise ValueError(f"pair {pair_id}: no expected order; pass at least one of {BOTH_ORDERS}")
+    judges = sorted({judgment.judge_key for judgment in judgments})
+    ballots = [
+        _ballot([j for j in judgments if j.judge_key == judge], rule, expected_orders)
+        for judge in judges
+    ]
+    decided = [ballot for ballot in ballots if ballot.outcome is not None]
+    outcome, reason = _majority(decided) if decided else (None, _first_reason(ballots))
+    return Label(
+        pair_id=pair_id,
+        outcome=outcome or Outcome.UNDECIDED,
+        reason=reason,
+        rule=rule.value,
+        judgments=tuple(sorted(id_ for ballot in decided or ballots for id_ in ballot.judgments)),
+    )
+
+
+def order_preferences(
+    readings: Sequence[Reading],
+) -> tuple[Preference | None, Preference | None]:
+    """Return what one judge preferred in the forward and in the reversed order, None for nothing.
+
+    The deciding reading of an order is the one that `resolve_label` uses.
+    """
+    chosen = [_deciding(r for r in readings if r.order is order) for order in BOTH_ORDERS]
+    forward, reversed_ = [None if reading is None else _preference(reading) for reading in chosen]
+    return forward, reversed_
+
+
+def _ballot(judgments: Sequence[Reading], rule: Rule, expected_orders: Sequence[Order]) -> _Ballot:
+    """Collapse the judgments of one judge."""
+    orders = [order for order in BOTH_ORDERS if order in expected_orders]
+    chosen = [_deciding(j for j in judgments if j.order is order) for order in orders]
+    asked = [judgment for judgment in chosen if judgment is not None]
+    ids = tuple(judgment.judgment_id for judgment in asked)
+    if len(asked) < len(orders):
+        return _Ballot(None, PENDING, ids)
+    said = [_preference(judgment) for judgment in asked]
+    if len(said) == 1:
+        outcome = Outcome(said[0].value) if said[0] is not None else None
+    else:
+        outcome = collapse(*said, rule=rule)
+    return _Ballot(outcome, None if outcome else _gravest(asked), ids)
+
+
+def _deciding(judgments: Iterable[Reading]) -> Reading | None:
+    """Return the lowest sample with a verdict, or the highest without; None if there is none."""
+    by_sample = sorted(judgments, key=lambda judgment: (judgment.sample, judgment.judgment_id))
+    with_verdict = (judgment for judgment in by_sample if judgment.verdict is not None)
+    return next(with_verdict, by_sample[-1] if by_sample else None)
+
+
+def _preference(judgment: Reading) -> Preference | None:
+    if judgment.verdict is None:
+        return None
+    return preference_from(judgment.verdict, judgment.order)
+
+
+def _gravest(judgments: Sequence[Reading]) -> str:
+    """Return the status to name as the reason: the one that asking again mends least."""
+    found = {judgment.status for judgment in judgments}
+    return next(status.value for status in _GRAVEST_FIRST if status in found)
+
+
+def _majority(ballots: Sequence[_Ballot]) -> tuple[Outcome | None, str | None]:
+    """Return the outcome that more than half of the ballots share, or no outcome and `split`."""
+    (outcome, votes), *_ = Counter(ballot.outcome for ballot in ballots).most_common(1)
+    return (outcome, None) if 2 * votes > len(ballots) else (None, SPLIT)
+
+
+def _first_reason(ballots: Sequence[_Ballot]) -> str | None:
+    return ballots[0].reason if ballots else PENDING

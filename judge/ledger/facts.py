@@ -1,0 +1,135 @@
+"""Reading facts back: judged pairs with or without their texts, votes, deferred asks."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+
+from judge.identity import messages_from_json
+from judge.ledger.schema import contents, deferrals, pairs, run_pairs, votes
+from judge.ledger.store import Ledger
+from judge.ledger.work import reading_from, readings_of
+from judge.records import Candidate, Pair, Prompt, Reading, Vote
+
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPair:
+    """One given pair of a run with its readings, all in the given pair's orientation."""
+
+    pair_id: str
+    prompt_id: str
+    readings: tuple[Reading, ...]
+    tags: Mapping[str, Any]
+    first_chars: int
+    """Length of the first answer, in characters."""
+    second_chars: int
+
+
+def judged_pairs(ledger: Ledger, run_id: str, judge_keys: Sequence[str]) -> Iterator[JudgedPair]:
+    """Yield every given pair of a run in input order, without texts; memory stays flat."""
+    for rows, readings in _pages(ledger, run_id, judge_keys, with_texts=False):
+        for row in rows:
+            yield JudgedPair(
+                pair_id=row.pair_id,
+                prompt_id=row.prompt_id,
+                readings=_oriented(readings[row.content_id], row.is_exchanged),
+                tags=json.loads(row.tags),
+                first_chars=row.second_chars if row.is_exchanged else row.first_chars,
+                second_chars=row.first_chars if row.is_exchanged else row.second_chars,
+            )
+
+
+def whole_pairs(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str]
+) -> Iterator[tuple[Pair, tuple[Reading, ...]]]:
+    """Yield every given pair of a run in input order with its texts, as it was given."""
+    for rows, readings in _pages(ledger, run_id, judge_keys, with_texts=True):
+        for row in rows:
+            yield _pair_from(row), _oriented(readings[row.content_id], row.is_exchanged)
+
+
+def votes_on(ledger: Ledger, run_id: str) -> Iterator[Vote]:
+    """Yield the votes on the pairs of a run, in the orientation of the pair each names."""
+    selected = select(run_pairs.c.pair_id).where(run_pairs.c.run_id == run_id)
+    query = select(votes.c.record).where(votes.c.pair_id.in_(selected)).order_by(votes.c.vote_id)
+    with ledger.snapshot() as connection:
+        for record in connection.scalars(query):
+            yield Vote.model_validate_json(record)
+
+
+def deferral_reasons(ledger: Ledger, run_id: str) -> list[tuple[str, int]]:
+    """Return (reason, count) of the asks that a run gave up for the time being, most first."""
+    count = func.count()
+    query = (
+        select(deferrals.c.reason, count)
+        .where(deferrals.c.run_id == run_id)
+        .group_by(deferrals.c.reason)
+        .order_by(count.desc())
+    )
+    with ledger.snapshot() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def _pages(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, with_texts: bool
+) -> Iterator[tuple[Sequence[Row[Any]], Mapping[str, list[Reading]]]]:
+    after = -1
+    while True:
+        with ledger.snapshot() as connection:
+            rows = connection.execute(_page_query(run_id, after, with_texts=with_texts)).all()
+            readings: dict[str, list[Reading]] = {row.content_id: [] for row in rows}
+            for row in connection.execute(readings_of(list(readings), judge_keys)):
+                readings[row.content_id].append(reading_from(row))
+        if not rows:
+            return
+        yield rows, readings
+        after = rows[-1].position
+
+
+def _page_query(run_id: str, after: int, *, with_texts: bool) -> Select[Any]:
+    texts = (
+        (contents.c.prompt, contents.c.reference, contents.c.first, contents.c.second)
+        if with_texts
+        else (
+            _answer_chars("first").label("first_chars"),
+            _answer_chars("second").label("second_chars"),
+        )
+    )
+    return (
+        select(run_pairs.c.position, pairs, *texts)
+        .join(pairs, pairs.c.pair_id == run_pairs.c.pair_id)
+        .join(contents, contents.c.content_id == pairs.c.content_id)
+        .where(run_pairs.c.run_id == run_id, run_pairs.c.position > after)
+        .order_by(run_pairs.c.position)
+        .limit(PAGE)
+    )
+
+
+def _answer_chars(side: str) -> Any:
+    """Length of the first message's text: enough to tell which answer is longer."""
+    return func.length(func.json_extract(contents.c[side], "$[0].content"))
+
+
+def _oriented(readings: Sequence[Reading], is_exchanged: bool) -> tuple[Reading, ...]:
+    return tuple(reading.oriented(is_exchanged=is_exchanged) for reading in readings)
+
+
+def _pair_from(row: Row[Any]) -> Pair:
+    first, second = messages_from_json(row.first), messages_from_json(row.second)
+    if row.is_exchanged:
+        first, second = second, first
+    return Pair(
+        pair_id=row.pair_id,
+        prompt=Prompt(
+            prompt_id=row.prompt_id,
+            messages=messages_from_json(row.prompt),
+            reference=row.reference,
+            tags=json.loads(row.tags),
+        ),
+        first=Candidate(messages=first, model=row.first_model),
+        second=Candidate(messages=second, model=row.second_model),
+    )

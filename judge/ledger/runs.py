@@ -1,0 +1,161 @@
+"""Runs: which pairs and which judges a job looks at. Facts belong to no run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from judge.errors import LedgerError
+from judge.ledger.schema import contents, pairs, run_judges, run_pairs, runs
+from judge.ledger.store import Ledger
+
+IMPORT_RUN = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class RunJudge:
+    """One judge of a run, as it was when the run began."""
+
+    judge_key: str
+    name: str
+    model: str
+    prompt: str
+    prompt_digest: str
+    sampling: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An input selection and its settings."""
+
+    run_id: str
+    kind: str
+    source: str
+    settings: Mapping[str, Any]
+    is_complete: bool
+    """Whether the whole input has been read into the ledger."""
+    created_at: str
+    judges: tuple[RunJudge, ...]
+
+    @property
+    def rule(self) -> str:
+        return str(self.settings["rule"])
+
+
+def begin_run(
+    ledger: Ledger,
+    run_id: str,
+    *,
+    kind: str,
+    source: str,
+    settings: Mapping[str, Any],
+    judges: Sequence[RunJudge],
+    now: str,
+) -> Run:
+    """Return the run with this id, made if it is new and marked as the newest in use.
+
+    A run whose input was not read to the end starts over with an empty selection.
+    """
+    with ledger.transaction() as connection:
+        row = {
+            "run_id": run_id, "kind": kind, "source": source, "created_at": now, "used_at": now,
+            "settings": json.dumps(settings, sort_keys=True), "is_complete": False,
+        }  # fmt: skip
+        renewed = {"used_at": now, "settings": row["settings"], "source": source}
+        connection.execute(sqlite_insert(runs).values(row).on_conflict_do_update(set_=renewed))
+        for judge in judges:
+            values = {
+                "run_id": run_id, "judge_key": judge.judge_key, "name": judge.name,
+                "model": judge.model, "prompt": judge.prompt,
+                "prompt_digest": judge.prompt_digest,
+                "sampling": json.dumps(judge.sampling, sort_keys=True),
+            }  # fmt: skip
+            connection.execute(
+                sqlite_insert(run_judges)
+                .values(values)
+                .on_conflict_do_update(set_={"name": judge.name})
+            )
+        is_complete = connection.scalar(select(runs.c.is_complete).where(runs.c.run_id == run_id))
+        if not is_complete and kind != IMPORT_RUN:
+            connection.execute(delete(run_pairs).where(run_pairs.c.run_id == run_id))
+    return find_run(ledger, run_id)
+
+
+def complete_run(ledger: Ledger, run_id: str) -> None:
+    """Record that the whole input of a run is in the ledger."""
+    with ledger.transaction() as connection:
+        connection.execute(update(runs).where(runs.c.run_id == run_id).values(is_complete=True))
+
+
+def find_run(ledger: Ledger, run_id: str) -> Run:
+    """Return a run by id, or for "latest" the one used last that has judges.
+
+    Raises LedgerError, naming the runs there are.
+    """
+    found = list_runs(ledger)
+    if run_id == "latest":
+        judging = [run for run in found if run.judges]
+        if judging:
+            return judging[-1]
+        raise LedgerError(
+            f"ledger {ledger.path} holds no judgments yet; start with judge run, or judge import"
+        )
+    for run in found:
+        if run.run_id == run_id:
+            return run
+    known = ", ".join(run.run_id for run in found) or "none"
+    raise LedgerError(f'ledger {ledger.path} has no run "{run_id}"; its runs are: {known}')
+
+
+def list_runs(ledger: Ledger) -> list[Run]:
+    """Return all runs, the one used last at the end."""
+    with ledger.snapshot() as connection:
+        judges: dict[str, list[RunJudge]] = {}
+        ordered = select(run_judges).order_by(run_judges.c.run_id, run_judges.c.name)
+        for row in connection.execute(ordered):
+            judges.setdefault(row.run_id, []).append(_run_judge(row))
+        found = connection.execute(select(runs).order_by(runs.c.used_at, runs.c.created_at))
+        return [
+            Run(
+                run_id=row.run_id,
+                kind=row.kind,
+                source=row.source,
+                settings=json.loads(row.settings),
+                is_complete=row.is_complete,
+                created_at=row.created_at,
+                judges=tuple(judges.get(row.run_id, ())),
+            )
+            for row in found
+        ]
+
+
+def count_pairs(ledger: Ledger, run_id: str) -> int:
+    """Return how many pairs a run selects, counting ids, not contents."""
+    with ledger.snapshot() as connection:
+        query = select(func.count()).select_from(run_pairs).where(run_pairs.c.run_id == run_id)
+        return connection.scalar(query) or 0
+
+
+def discard_run(ledger: Ledger, run_id: str) -> None:
+    """Delete a run whose input turned out bad, and the pairs that no other run selects."""
+    with ledger.transaction() as connection:
+        for table in (run_pairs, run_judges, runs):
+            connection.execute(delete(table).where(table.c.run_id == run_id))
+        selected = select(run_pairs.c.pair_id).where(run_pairs.c.pair_id == pairs.c.pair_id)
+        connection.execute(delete(pairs).where(~selected.exists()))
+        named = select(pairs.c.pair_id).where(pairs.c.content_id == contents.c.content_id)
+        connection.execute(delete(contents).where(~named.exists()))
+
+
+def _run_judge(row: Row[Any]) -> RunJudge:
+    return RunJudge(
+        judge_key=row.judge_key,
+        name=row.name,
+        model=row.model,
+        prompt=row.prompt,
+        prompt_digest=row.prompt_digest,
+        sampling=json.loads(row.sampling),
+    )

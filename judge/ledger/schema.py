@@ -1,0 +1,137 @@
+"""The tables of the ledger. Facts only: labels are derived from them, never stored.
+
+Judgments belong to a content (a prompt and its unordered answers), never to a run or a given id,
+so the same ask is never paid twice. `run_pairs` and `run_judges` say what a run looks at.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("content_id", String, primary_key=True),
+    Column("prompt", Text, nullable=False, comment="JSON list of messages"),
+    Column("reference", Text),
+    Column("first", Text, nullable=False, comment="JSON list of messages, canonical side"),
+    Column("second", Text, nullable=False, comment="JSON list of messages"),
+)
+
+pairs = Table(
+    "pairs",
+    metadata,
+    Column("pair_id", String, primary_key=True),
+    Column("content_id", String, nullable=False),
+    Column("is_exchanged", Boolean, nullable=False, comment="given sides against the content's"),
+    Column("prompt_id", String, nullable=False),
+    Column("first_model", String),
+    Column("second_model", String),
+    Column("tags", Text, nullable=False, comment="JSON object"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    Column("kind", String, nullable=False, comment="judge or import"),
+    Column("source", String, nullable=False, comment="the input file as it was named"),
+    Column("settings", Text, nullable=False, comment="JSON object, without keys"),
+    Column("is_complete", Boolean, nullable=False, comment="the whole input has been read"),
+    Column("created_at", String, nullable=False),
+    Column("used_at", String, nullable=False, comment="newest use; `latest` sorts by it"),
+)
+
+run_pairs = Table(
+    "run_pairs",
+    metadata,
+    Column("run_id", String, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("pair_id", String, nullable=False),
+    Column("content_id", String, nullable=False),
+    PrimaryKeyConstraint("run_id", "position"),
+    Index("run_pairs_content", "run_id", "content_id", "position"),
+    sqlite_with_rowid=False,
+)
+
+run_judges = Table(
+    "run_judges",
+    metadata,
+    Column("run_id", String, nullable=False),
+    Column("judge_key", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("prompt", String, nullable=False, comment="name of the template"),
+    Column("prompt_digest", String, nullable=False),
+    Column("sampling", Text, nullable=False, comment="JSON object"),
+    PrimaryKeyConstraint("run_id", "judge_key"),
+)
+
+judgments = Table(
+    "judgments",
+    metadata,
+    Column("judgment_id", String, nullable=False),
+    Column("content_id", String, nullable=False),
+    Column("judge_key", String, nullable=False),
+    Column("order", String, nullable=False, comment="in the content's orientation"),
+    Column("sample", Integer, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("finish_reason", String),
+    Column("verdict", String),
+    Column("status", String),
+    Column("reason", Text),
+    Column("input_tokens", Integer),
+    Column("output_tokens", Integer),
+    Column("cost_usd", Float),
+    Column("latency_s", Float),
+    Column("attempts", Integer, nullable=False),
+    Column("rewrites", Integer, nullable=False),
+    Column("parser", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    # The id is a digest of exactly these columns; one index serves both uniqueness and look-up.
+    UniqueConstraint("content_id", "judge_key", "order", "sample"),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("vote_id", String, primary_key=True, comment="digest of the vote, so imports repeat"),
+    Column("pair_id", String, nullable=False),
+    Column("annotator", String, nullable=False),
+    Column("preference", String, nullable=False),
+    Column("record", Text, nullable=False, comment="JSON of the whole vote"),
+    Index("votes_pair", "pair_id"),
+)
+
+deferrals = Table(
+    "deferrals",
+    metadata,
+    Column("content_id", String, nullable=False),
+    Column("judge_key", String, nullable=False),
+    Column("order", String, nullable=False),
+    Column("run_id", String, nullable=False),
+    Column("reason", Text, nullable=False, comment="the last transport failure of a pending ask"),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", String, nullable=False),
+)

@@ -1,0 +1,185 @@
+"""Opening a ledger: the file, its lock, its pragmas and its schema version.
+
+One process writes at a time, over one connection; readers never write. `synchronous=FULL` makes a
+committed fact survive power loss, and write-ahead logging lets readers look on meanwhile.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Connection, create_engine, insert, select
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from judge.errors import LedgerError
+from judge.ledger.schema import SCHEMA_VERSION, meta, metadata
+
+PAGE_CACHE_KIB = 8192
+BUSY_TIMEOUT_S = 10.0
+
+
+class Ledger:
+    """An open ledger file. Use as a context manager; one thread at a time.
+
+    `Ledger(path)` opens for writing, makes the file if there is none, and holds the lock until it
+    is closed. `Ledger(path, read_only=True)` needs no lock and works beside a writer.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._lock = None if read_only else _FileLock(path)
+        try:
+            with self.translated_errors():
+                self.connection = _connect(path, read_only=read_only)
+                self._check_schema()
+        except BaseException:
+            if self._lock:
+                self._lock.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+        self.connection.engine.dispose()
+        if self._lock:
+            self._lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Commit everything done inside at once, or nothing of it; raises LedgerError.
+
+        Inside another transaction it joins that one.
+        """
+        if self.connection.in_transaction():
+            yield self.connection
+            return
+        with self.translated_errors(), self.connection.begin():
+            yield self.connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Read one consistent state, or inside a transaction its own; raises LedgerError."""
+        if self.connection.in_transaction():
+            yield self.connection
+            return
+        with self.translated_errors():
+            try:
+                yield self.connection
+            finally:
+                self.connection.rollback()
+
+    @contextmanager
+    def translated_errors(self) -> Iterator[None]:
+        """Turn the database's errors into LedgerError with cause and remedy."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            cause = error.orig if isinstance(error, DatabaseError) else error
+            raise LedgerError(f"ledger {self.path}: {cause}; {_remedy(cause)}") from error
+        except sqlite3.Error as error:
+            raise LedgerError(f"ledger {self.path}: {error}; {_remedy(error)}") from error
+
+    def _check_schema(self) -> None:
+        if not self.read_only:
+            with self.connection.begin():
+                metadata.create_all(self.connection)
+                known = self.connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
+                if known is None:
+                    row = {"key": "schema", "value": str(SCHEMA_VERSION)}
+                    self.connection.execute(insert(meta), row)
+        version = self.connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
+        self.connection.rollback()
+        if version != str(SCHEMA_VERSION):
+            raise LedgerError(
+                f"ledger {self.path} has schema version {version}, this program writes "
+                f"{SCHEMA_VERSION}; use the program version that made it"
+            )
+
+
+def _connect(path: Path, *, read_only: bool) -> Connection:
+    if read_only and not path.is_file():
+        raise LedgerError(f"ledger {path} does not exist; check the path given to --ledger")
+    mode = "ro" if read_only else "rwc"
+
+    def open_file() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode={mode}",
+            uri=True,
+            check_same_thread=False,
+            timeout=BUSY_TIMEOUT_S,
+        )
+        if not read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA cache_size=-{PAGE_CACHE_KIB}")
+        connection.execute("PRAGMA mmap_size=0")
+        return connection
+
+    return create_engine("sqlite://", creator=open_file, poolclass=StaticPool).connect()
+
+
+def _remedy(cause: BaseException | None) -> str:
+    text = str(cause).lower()
+    if "full" in text:
+        return "free space on that disk and run the same command again: what was stored is kept"
+    if "not a database" in text or "malformed" in text or "no such table" in text:
+        return "the file is not an intact ledger; give another --ledger or restore a copy"
+    if "readonly" in text or "unable to open" in text:
+        return "check that the folder exists and may be written"
+    if "disk i/o" in text:
+        return "the disk failed to write; check it before running the same command again"
+    return "nothing already stored is lost; run the same command again"
+
+
+class _FileLock:
+    """An advisory lock beside the ledger that dies with the process that holds it."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Replies may be confidential: the owner alone may read them.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._file = path.with_name(path.name + ".lock").open("a+")
+        except OSError as error:
+            raise LedgerError(
+                f"ledger {path} cannot be opened ({error.strerror}); "
+                "check that the folder exists and may be written"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.seek(0)
+            holder = self._file.read().strip() or "another process"
+            self._file.close()
+            raise LedgerError(
+                f"ledger {path} is in use by {holder}; wait until it ends, or use another --ledger"
+            ) from error
+        except OSError as error:
+            self._file.close()
+            raise LedgerError(
+                f"ledger {path}: its file system cannot lock files ({error.strerror}); "
+                "keep the ledger on a local disk"
+            ) from error
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()}")
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.close()

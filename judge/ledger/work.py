@@ -1,0 +1,126 @@
+"""What a run still has to look at, page by page, so that memory does not grow with the job."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, func, select
+
+from judge.ledger.schema import contents, judgments, run_pairs
+from judge.ledger.store import Ledger
+from judge.records import Order, Reading, Status, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """The texts of one pair as they lie in the ledger, in canonical orientation."""
+
+    content_id: str
+    prompt_json: str
+    reference: str | None
+    first_json: str
+    second_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One content of a run and what the run's judges have said about it so far."""
+
+    position: int
+    content: StoredContent
+    answered: tuple[Reading, ...]
+
+
+def work_pages(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, page_size: int
+) -> Iterator[list[WorkItem]]:
+    """Yield every distinct content of a run once, in input order, `page_size` at a time."""
+    after = -1
+    while page := work_page(ledger, run_id, judge_keys, after=after, page_size=page_size):
+        yield page
+        after = page[-1].position
+
+
+def work_page(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, after: int, page_size: int
+) -> list[WorkItem]:
+    """Return the next contents after a position, each with its stored judgments."""
+    query = (
+        select(run_pairs.c.position, contents)
+        .join(contents, contents.c.content_id == run_pairs.c.content_id)
+        .where(run_pairs.c.run_id == run_id, run_pairs.c.position > after, _is_first_mention())
+        .order_by(run_pairs.c.position)
+        .limit(page_size)
+    )
+    with ledger.snapshot() as connection:
+        rows = connection.execute(query).all()
+        answered: dict[str, list[Reading]] = {row.content_id: [] for row in rows}
+        for row in connection.execute(readings_of(list(answered), judge_keys)):
+            answered[row.content_id].append(reading_from(row))
+    return [
+        WorkItem(
+            position=row.position,
+            content=StoredContent(row.content_id, row.prompt, row.reference, row.first, row.second),
+            answered=tuple(answered[row.content_id]),
+        )
+        for row in rows
+    ]
+
+
+def count_contents(ledger: Ledger, run_id: str) -> int:
+    """Return how many distinct contents a run selects."""
+    distinct = func.count(run_pairs.c.content_id.distinct())
+    with ledger.snapshot() as connection:
+        return connection.scalar(select(distinct).where(run_pairs.c.run_id == run_id)) or 0
+
+
+def count_answered(ledger: Ledger, run_id: str, judge_keys: Sequence[str]) -> Mapping[str, int]:
+    """Return judge key -> number of (content, order) of the run that have a judgment."""
+    selected = select(run_pairs.c.content_id).where(run_pairs.c.run_id == run_id)
+    asked = (
+        select(judgments.c.judge_key, judgments.c.content_id, judgments.c.order)
+        .where(judgments.c.judge_key.in_(judge_keys), judgments.c.content_id.in_(selected))
+        .distinct()
+        .subquery()
+    )
+    query = select(asked.c.judge_key, func.count()).group_by(asked.c.judge_key)
+    with ledger.snapshot() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def reading_from(row: Row[Any]) -> Reading:
+    """Return the reading in a row of judgments, in the content's orientation."""
+    return Reading(
+        judgment_id=row.judgment_id,
+        judge_key=row.judge_key,
+        order=Order(row.order),
+        sample=row.sample,
+        verdict=Verdict(row.verdict) if row.verdict else None,
+        status=Status(row.status) if row.status else None,
+    )
+
+
+def _is_first_mention() -> ColumnElement[bool]:
+    """Several given ids may share one content: only the first of a run is work."""
+    earlier = run_pairs.alias("earlier")
+    return ~(
+        select(earlier.c.position)
+        .where(
+            earlier.c.run_id == run_pairs.c.run_id,
+            earlier.c.content_id == run_pairs.c.content_id,
+            earlier.c.position < run_pairs.c.position,
+        )
+        .exists()
+    )
+
+
+def readings_of(content_ids: Sequence[str], judge_keys: Sequence[str]) -> Select[Any]:
+    return select(
+        judgments.c.judgment_id,
+        judgments.c.content_id,
+        judgments.c.judge_key,
+        judgments.c.order,
+        judgments.c.sample,
+        judgments.c.verdict,
+        judgments.c.status,
+    ).where(judgments.c.content_id.in_(content_ids), judgments.c.judge_key.in_(judge_keys))

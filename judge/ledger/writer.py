@@ -1,0 +1,131 @@
+"""Durable appends from the event loop, with natural group commit.
+
+Whatever has gathered is committed as soon as the previous commit has ended. There is no timer:
+waiting would hold the slots of the workers that wait for their commit.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Insert
+from sqlalchemy.dialects.sqlite import insert
+
+from judge.errors import LedgerError
+from judge.ledger.schema import deferrals, judgments
+from judge.ledger.store import Ledger
+from judge.records import Judgment
+
+Row = dict[str, Any]
+
+
+class LedgerWriter:
+    """Appends judgments to a ledger; each append returns once its row is on the disk.
+
+    After one failed commit every later append fails too: an operating system that reported a
+    failed sync once may report success for data it has dropped.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._judgments: list[Row] = []
+        self._deferrals: list[Row] = []
+        self._gathering: asyncio.Future[None] | None = None
+        self._committing: asyncio.Future[None] | None = None
+        self._failure: LedgerError | None = None
+        self.commits = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        while self._committing is not None:
+            await asyncio.wait([self._committing])
+        self._thread.shutdown(wait=True)
+
+    def append(self, judgment: Judgment) -> Awaitable[None]:
+        """Return an awaitable that ends when the judgment is committed; raises LedgerError.
+
+        A judgment whose key is stored already leaves the stored one as it is.
+        """
+        self._judgments.append(judgment.__dict__)
+        return self._committed()
+
+    def defer(
+        self,
+        *,
+        run_id: str,
+        content_id: str,
+        judge_key: str,
+        order: str,
+        reason: str,
+        attempts: int,
+        created_at: str,
+    ) -> Awaitable[None]:
+        """Return an awaitable that ends when the cause of a still pending ask is committed."""
+        self._deferrals.append(
+            {
+                "run_id": run_id,
+                "content_id": content_id,
+                "judge_key": judge_key,
+                "order": order,
+                "reason": reason,
+                "attempts": attempts,
+                "created_at": created_at,
+            }
+        )
+        return self._committed()
+
+    def _committed(self) -> Awaitable[None]:
+        if self._gathering is None:
+            self._gathering = asyncio.get_running_loop().create_future()
+        waiting = self._gathering
+        if self._committing is None:
+            self._start_commit()
+        # A cancelled worker must not cancel the commit that others wait for.
+        return asyncio.shield(waiting)
+
+    def _start_commit(self) -> None:
+        loop = asyncio.get_running_loop()
+        batch = [(INSERT_JUDGMENT, self._judgments), (INSERT_DEFERRAL, self._deferrals)]
+        waiting, self._gathering = self._gathering, None
+        self._judgments, self._deferrals = [], []
+        self._committing = loop.run_in_executor(self._thread, self._commit, batch)
+        self._committing.add_done_callback(lambda done: self._after_commit(done, waiting))
+
+    def _commit(self, batch: Sequence[tuple[Insert, list[Row]]]) -> None:
+        if self._failure is not None:
+            raise self._failure
+        with self._ledger.transaction() as connection:
+            for statement, rows in batch:
+                if rows:
+                    connection.execute(statement, rows)
+        self.commits += 1
+
+    def _after_commit(
+        self, done: asyncio.Future[None], waiting: asyncio.Future[None] | None
+    ) -> None:
+        self._committing = None
+        error = done.exception()
+        if isinstance(error, LedgerError):
+            self._failure = error
+        if waiting is not None and not waiting.done():
+            if error is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(error)
+                waiting.exception()  # also raised by every later append: no one may be left
+        if self._gathering is not None:
+            self._start_commit()
+
+
+INSERT_JUDGMENT = insert(judgments).on_conflict_do_nothing()
+INSERT_DEFERRAL = insert(deferrals)

@@ -1,0 +1,229 @@
+"""The main job: an input and its settings become stored judgments. The order of the stages."""
+
+import asyncio
+import gc
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from judge.asking import EndpointPool, Stop, ask_missing
+from judge.config import Settings
+from judge.errors import ConfigError, EndpointError, EvenhandError
+from judge.intake import IntakeReport, Selection, input_digest, read_input
+from judge.judging import ResolvedJudge, resolve_judge
+from judge.labelling import count_outcomes
+from judge.ledger.runs import Run, RunJudge, begin_run, count_pairs
+from judge.ledger.store import Ledger
+from judge.ledger.work import count_answered, count_contents
+from judge.progress import Progress
+from judge.records import Status
+
+GC_THRESHOLD = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class JobInput:
+    """What a run is to look at."""
+
+    path: str
+    selection: Selection = field(default_factory=Selection)
+    skip_bad_lines: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. `cause` is None when everything that could be asked was."""
+
+    run_id: str
+    ledger: Path
+    intake: IntakeReport
+    progress: Progress
+    outcomes: Mapping[str, int]
+    """Pairs by label outcome; undecided ones by reason, as "undecided: unparsed"."""
+    rule: str
+    seconds: float
+    max_dropped: float
+    cause: EvenhandError | None = None
+    is_interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 ok, 3 too many asks without a verdict, 4 or 5 ended early (resumable)."""
+        if self.cause is not None:
+            return 4 if self.progress.done else self.cause.exit_code
+        if self.progress.pending:
+            return 4 if self.progress.done else 5
+        dropped = self.progress.without_verdict / max(1, self.progress.total)
+        return 3 if dropped > self.max_dropped else 0
+
+
+async def run_job(
+    job: JobInput,
+    settings: Settings,
+    ledger_path: Path,
+    *,
+    retry: frozenset[Status] = frozenset(),
+    stop: Stop | None = None,
+    on_start: Callable[[Progress], None] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> RunResult:
+    """Judge every pair of an input in both orders and return how it went.
+
+    Resumes by itself: only what the ledger lacks is asked. `on_start` is handed the counts once,
+    before anything is asked, and may read them whenever it likes. `stop` ends the job early.
+    Raises ConfigError, InputError or LedgerError before anything is asked.
+    """
+    stop = stop or Stop()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    judges = _resolved_judges(settings)
+    keys = {name: settings.endpoints[name].api_key(name, environ) for name in _used(judges)}
+    with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:
+        run, intake = await asyncio.to_thread(_prepare, ledger, job, settings, judges)
+        progress = _counted(reader, run)
+        if on_start:
+            on_start(progress)
+        cause: EvenhandError | None = None
+        if progress.pending or retry:
+            async with AsyncExitStack() as stack:
+                try:
+                    pools = await _open_pools(stack, settings, judges, keys)
+                except EndpointError as error:
+                    cause = error
+                else:
+                    with _calm_collector():
+                        await ask_missing(
+                            ledger, reader, run.run_id, pools,
+                            progress=progress, stop=stop, retry=retry,
+                        )  # fmt: skip
+        outcomes = await asyncio.to_thread(count_outcomes, reader, run)
+    return RunResult(
+        run_id=run.run_id,
+        ledger=ledger_path,
+        intake=intake,
+        progress=progress,
+        outcomes=outcomes,
+        rule=run.rule,
+        seconds=loop.time() - started,
+        max_dropped=settings.run.max_dropped,
+        cause=cause or stop.cause,
+        is_interrupted=stop.event.is_set() and stop.cause is None,
+    )
+
+
+def _resolved_judges(settings: Settings) -> tuple[ResolvedJudge, ...]:
+    if not settings.judges:
+        raise ConfigError("no judge is set; add a [[judges]] table to the config or give --model")
+    judges = tuple(resolve_judge(j, settings.endpoint_of(j)) for j in settings.judges)
+    by_key: dict[str, str] = {}
+    for judge in judges:
+        twin = by_key.setdefault(judge.judge_key, judge.name)
+        if twin != judge.name:
+            raise ConfigError(
+                f'judges "{twin}" and "{judge.name}" ask the same thing: same model, prompt and '
+                "sampling; remove one, or give them different seeds"
+            )
+    return judges
+
+
+def _used(judges: Sequence[ResolvedJudge]) -> list[str]:
+    return sorted({judge.endpoint for judge in judges})
+
+
+def _prepare(
+    ledger: Ledger, job: JobInput, settings: Settings, judges: Sequence[ResolvedJudge]
+) -> tuple[Run, IntakeReport]:
+    """Make or find the run, and read the input unless an earlier job has read all of it."""
+    run = begin_run(
+        ledger,
+        _run_id(job, settings, judges),
+        kind="judge",
+        source=job.path,
+        settings={"rule": settings.run.rule.value, "selection": asdict(job.selection)},
+        judges=[_run_judge(judge) for judge in judges],
+        now=datetime.now(UTC).isoformat(timespec="microseconds"),
+    )
+    if run.is_complete:
+        return run, IntakeReport(pairs=count_pairs(ledger, run.run_id))
+    intake = read_input(
+        ledger,
+        run.run_id,
+        job.path,
+        selection=job.selection,
+        skip_bad_lines=job.skip_bad_lines,
+    )
+    return run, intake
+
+
+def _run_id(job: JobInput, settings: Settings, judges: Sequence[ResolvedJudge]) -> str:
+    """Return the id of this input selection under these settings: the same job, the same run."""
+    identity = {
+        "input": input_digest(job.path),
+        "selection": asdict(job.selection),
+        "judges": sorted(judge.judge_key for judge in judges),
+        "rule": settings.run.rule.value,
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _run_judge(judge: ResolvedJudge) -> RunJudge:
+    return RunJudge(
+        judge_key=judge.judge_key,
+        name=judge.name,
+        model=judge.model,
+        prompt=judge.prompt.name,
+        prompt_digest=judge.prompt.digest,
+        sampling={**judge.sampling, "max_tokens": judge.max_tokens},
+    )
+
+
+def _counted(reader: Ledger, run: Run) -> Progress:
+    """Return the counts of a run before this job has asked anything."""
+    keys = [judge.judge_key for judge in run.judges]
+    asks = 2 * len(keys) * count_contents(reader, run.run_id)
+    stored = sum(count_answered(reader, run.run_id, keys).values())
+    return Progress(run_id=run.run_id, total=asks, stored_before=stored)
+
+
+async def _open_pools(
+    stack: AsyncExitStack,
+    settings: Settings,
+    judges: Sequence[ResolvedJudge],
+    keys: Mapping[str, SecretStr | None],
+) -> list[EndpointPool]:
+    """Return a pool per endpoint, each checked with one free request for address and key."""
+    from judge.backends.openai import OpenAIChat  # aiohttp: not for a run with nothing to do
+
+    pools = []
+    for name in _used(judges):
+        endpoint = settings.endpoints[name]
+        chat = await stack.enter_async_context(OpenAIChat(name, endpoint, keys[name]))
+        using = tuple(judge for judge in judges if judge.endpoint == name)
+        round_trip_s = max([await chat.preflight(judge.model) for judge in using])
+        pools.append(EndpointPool(name, chat, endpoint.max_in_flight, using, round_trip_s))
+    return pools
+
+
+@contextmanager
+def _calm_collector() -> Iterator[None]:
+    """Collect garbage rarely while requests fly.
+
+    Hundreds of requests in flight are live objects that every young collection would walk; this
+    saves about a quarter of the CPU (tests/benchmarks/README.md).
+    """
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

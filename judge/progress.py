@@ -1,0 +1,91 @@
+"""What a job has done so far: counted as it happens, read by whoever shows it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from judge.errors import TransientError
+from judge.records import Judgment, Preference, Reading, preference_from
+
+
+@dataclass
+class Progress:
+    """Counts of one job. Mutable, owned by the job's event loop.
+
+    Asks are what is counted: one judge, one content, one order.
+    """
+
+    run_id: str = ""
+    total: int = 0
+    """Asks that the run needs."""
+    stored_before: int = 0
+    """Asks that the ledger had answers to when the job began."""
+    judged: int = 0
+    """Judgments committed by this job, with or without a verdict."""
+    in_flight: int = 0
+    sends_repeated: int = 0
+    """Requests that were sent again, whatever the reason."""
+    retry_reasons: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    """Judgments of this job without a verdict, by status."""
+    deferred: Counter[str] = field(default_factory=Counter)
+    """Asks given up for now, by reason; they stay pending."""
+    compared: int = 0
+    """Pairs with a verdict of one judge in both orders."""
+    flipped: int = 0
+    """Those of them where the two orders disagree."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    last_problem: str = ""
+    _half_done: dict[tuple[str, str], Preference] = field(default_factory=dict, repr=False)
+
+    @property
+    def done(self) -> int:
+        return self.stored_before + self.judged
+
+    @property
+    def pending(self) -> int:
+        return max(0, self.total - self.done)
+
+    @property
+    def without_verdict(self) -> int:
+        return self.statuses.total()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Count one ask as in flight while it is worked on."""
+        self.in_flight += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+
+    def note_wait(self, error: TransientError, wait_s: float) -> None:
+        self.sends_repeated += 1
+        self.retry_reasons[error.kind] += 1
+        self.last_problem = f"{error} (waiting {wait_s:.1f} s)"
+
+    def note_answered(self, content_id: str, answered: Reading) -> None:
+        """Remember a verdict stored by an earlier job, so that flips of half-done pairs count."""
+        if answered.verdict is not None:
+            preference = preference_from(answered.verdict, answered.order)
+            self._note_preference((content_id, answered.judge_key), preference)
+
+    def note_judgment(self, judgment: Judgment, *, is_new_ask: bool = True) -> None:
+        self.judged += is_new_ask
+        self.input_tokens += judgment.input_tokens or 0
+        self.output_tokens += judgment.output_tokens or 0
+        if judgment.status is not None:
+            self.statuses[judgment.status.value] += 1
+        if judgment.verdict is not None:
+            preference = preference_from(judgment.verdict, judgment.order)
+            self._note_preference((judgment.content_id, judgment.judge_key), preference)
+
+    def _note_preference(self, pair: tuple[str, str], preference: Preference) -> None:
+        other = self._half_done.pop(pair, None)
+        if other is None:
+            self._half_done[pair] = preference
+        else:
+            self.compared += 1
+            self.flipped += other is not preference

@@ -1,0 +1,219 @@
+"""The records of the pipeline: what is stored, read and written.
+
+Positions and candidates are two types. `Verdict` speaks of shown positions, `Preference` of
+candidates, and `preference_from` is the only bridge between them.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Order(StrEnum):
+    """Which candidate is shown as A: FORWARD shows the first, REVERSED the second."""
+
+    FORWARD = "forward"
+    REVERSED = "reversed"
+
+    @property
+    def other(self) -> "Order":
+        return Order.REVERSED if self is Order.FORWARD else Order.FORWARD
+
+
+class Verdict(StrEnum):
+    """What a judge said, about shown positions."""
+
+    A = "A"
+    B = "B"
+    TIE = "tie"
+
+
+class Preference(StrEnum):
+    """What a verdict or a vote means, about candidates."""
+
+    FIRST = "first"
+    SECOND = "second"
+    TIE = "tie"
+
+    @property
+    def swapped(self) -> "Preference":
+        """The same preference when the two candidates trade places."""
+        if self is Preference.TIE:
+            return self
+        return Preference.SECOND if self is Preference.FIRST else Preference.FIRST
+
+
+class Status(StrEnum):
+    """Why a judgment has no verdict. None of these is ever a label."""
+
+    UNPARSED = "unparsed"
+    """The reply states no verdict, or not clearly."""
+    TRUNCATED = "truncated"
+    """The reply was cut at the token limit, twice."""
+    REFUSED = "refused"
+    """The provider's content filter stopped the reply."""
+    FAILED = "failed"
+    """The endpoint rejects this item for good (context too long, invalid request)."""
+
+
+class Outcome(StrEnum):
+    """How one pair resolved under a rule."""
+
+    FIRST = "first"
+    SECOND = "second"
+    TIE = "tie"
+    INCONSISTENT = "inconsistent"
+    """The two orders contradict each other under the conservative rule."""
+    UNDECIDED = "undecided"
+    """No outcome; `Label.reason` says why."""
+
+
+def preference_from(verdict: Verdict, order: Order) -> Preference:
+    """Translate a shown position into a candidate. The only place that does so."""
+    if verdict is Verdict.TIE:
+        return Preference.TIE
+    first_was_shown_as = Verdict.A if order is Order.FORWARD else Verdict.B
+    return Preference.FIRST if verdict is first_was_shown_as else Preference.SECOND
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
+class Prompt(Record):
+    """A conversation to answer."""
+
+    prompt_id: str
+    """The cluster that every interval is computed by."""
+    messages: tuple[Message, ...]
+    reference: str | None = None
+    tags: dict[str, Any] = {}
+
+
+class Candidate(Record):
+    """One response to a prompt: the last turn, or one assistant message per user turn."""
+
+    messages: tuple[Message, ...]
+    model: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The answer as one text; the turns of a multi-turn answer are joined by a blank line."""
+        return "\n\n".join(m.content for m in self.messages if m.role == "assistant")
+
+
+class Pair(Record):
+    """Two candidates of one prompt, in the orientation that its `pair_id` names."""
+
+    pair_id: str
+    prompt: Prompt
+    first: Candidate
+    second: Candidate
+
+
+class Judgment(Record):
+    """One reply of one judge to one pair in one order. Append-only in the ledger.
+
+    `order` is in the orientation of whatever the judgment is read with: of the stored content
+    inside the ledger, of the named pair outside it. Exactly one of `verdict` and `status` is set.
+    """
+
+    judgment_id: str
+    content_id: str
+    judge_key: str
+    """Digest of the judge model, the prompt template and the sampling parameters."""
+    order: Order
+    sample: Annotated[int, Field(ge=0)] = 0
+    reply: str
+    """Raw text, as the judge gave it; empty when the request itself was rejected."""
+    finish_reason: str | None = None
+    verdict: Verdict | None
+    status: Status | None
+    reason: str | None = None
+    """The cause in words when there is no verdict."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    """Seconds from sending the accepted request to its last byte; waits and retries excluded."""
+    attempts: int = 1
+    """Requests sent for this judgment, the accepted one included."""
+    rewrites: int = 0
+    """Places in the question and the answers that were neutralised in the rendered prompt."""
+    parser: str
+    """Name and version of the rule that read the verdict."""
+    created_at: str
+    """UTC, ISO 8601. For display only: nothing is decided by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one judgment decided, without its texts: all that policies and labels look at.
+
+    `order` is in the orientation of whatever the reading is used with.
+    """
+
+    judgment_id: str
+    judge_key: str
+    order: Order
+    sample: int
+    verdict: Verdict | None
+    status: Status | None
+
+    def oriented(self, *, is_exchanged: bool) -> "Reading":
+        """Return the reading as seen by a pair whose given sides are exchanged, or unchanged.
+
+        Exchanging the candidates exchanges the orders; what was said about a shown position
+        stays as it was said.
+        """
+        return replace(self, order=self.order.other) if is_exchanged else self
+
+
+class Label(Record):
+    """One pair resolved from its judgments under a named rule."""
+
+    pair_id: str
+    outcome: Outcome
+    reason: str | None = None
+    probability: float | None = None
+    """That the first candidate wins, in [0, 1]; None where no probability exists."""
+    margin: float | None = None
+    """|2 * probability - 1|, in [0, 1]; None where no probability exists."""
+    rule: str
+    judgments: tuple[str, ...] = ()
+
+
+Rating = Annotated[int, Field(ge=1, le=7)]
+
+
+class AttributeRating(Record):
+    """Both candidates' ratings on one attribute, 1 to 7."""
+
+    first: Rating
+    second: Rating
+
+
+class Vote(Record):
+    """A human's preference about one pair, already un-shuffled to the pair's orientation."""
+
+    pair_id: str
+    annotator: str
+    preference: Literal["first", "second", "tie", "both_bad", "skip"]
+    strength: Annotated[int, Field(ge=0, le=3)] | None = None
+    ratings: dict[str, AttributeRating] | None = None
+    shown_order: Order | None = None
+    batch: str | None = None
+    seconds: Annotated[float, Field(ge=0)] | None = None
+    note: str | None = None
+    created_at: str | None = None

@@ -1,0 +1,5 @@
+"""A simulated judge: a local OpenAI-compatible server whose verdicts obey settings, not a model.
+
+It drives the demo, the tests and the benchmarks, and is a free rehearsal of a real run. It always
+says what it is: the model is named `simulated-judge` and every response carries `x-simulated`.
+"""

@@ -1,0 +1,155 @@
+"""From the body of a chat request to its answer, faults included. Pure."""
+
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from pydantic import ValidationError
+
+from judge.simulator import messages
+from judge.simulator.faults import Delivery, Fault, Flaw, draw_delivery
+from judge.simulator.messages import ChatRequest, Response
+from judge.simulator.opinion import decide_verdict, read_prompt
+from judge.simulator.replies import NO_PAIR, compose_reply, compose_unparsable
+from judge.simulator.settings import SimulatorSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of one chat request."""
+
+    response: Response | None
+    """None when the request is never answered."""
+    cause: str | None = None
+    """Why it is not a plain reply, as counted in the statistics."""
+    fault: Fault | None = None
+    latency_s: float = 0.0
+
+
+def refuse(
+    settings: SimulatorSettings, authorization: str | None, *, served: int, in_flight: int
+) -> Answer | None:
+    """Return the answer to a request that is not let in, whatever its body; None lets it in.
+
+    `served` counts the chat requests before this one, `in_flight` those not yet answered.
+    """
+    if settings.required_key is not None:
+        expected = f"Bearer {settings.required_key}".encode()
+        if not compare_digest((authorization or "").encode(), expected):
+            wrong_key = messages.error(401, "the API key is not valid.", code="invalid_api_key")
+            return Answer(wrong_key, "invalid_key")
+    if settings.account_fault is not None and served >= settings.account_fault_after:
+        response = messages.account_error(settings.account_fault)
+        return Answer(response, settings.account_fault.value)
+    limit = settings.max_concurrency
+    if limit is not None and in_flight >= limit:
+        why = f"more than {limit} requests in flight"
+        return Answer(messages.rate_limited(settings.retry_after_s, why=why), "overload")
+    return None
+
+
+def answer_chat(
+    settings: SimulatorSettings,
+    body: bytes,
+    *,
+    body_digest: bytes,
+    earlier_sends: int,
+    created: int,
+) -> Answer:
+    """Return the answer to a request that was let in.
+
+    `earlier_sends` counts the times this body was let in before; `created` is in seconds since
+    1970 and goes into the reply as it is.
+    """
+    try:
+        request = ChatRequest.model_validate_json(body)
+    except ValidationError as invalid:
+        first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        return Answer(messages.error(400, f"{where}: {first['msg']}.", param=where), "invalid")
+    prompt_chars = sum(len(message.text) for message in request.messages)
+    rejection = _reject(settings, request, prompt_chars=prompt_chars)
+    if rejection is not None:
+        return rejection
+    delivery = draw_delivery(settings, body_digest, earlier_sends=earlier_sends)
+    if delivery.fault in _ANSWERED_INSTEAD or delivery.fault in _NEVER_ANSWERED:
+        return _instead(settings, delivery)
+    # Sampling at temperature 0 repeats itself; above it every sending is a sample of its own.
+    voice = body_digest if request.temperature == 0 else delivery.digest
+    content, finish_reason = _reply(settings, request, delivery, voice=voice)
+    response = messages.completion(
+        content,
+        finish_reason,
+        reply_id=voice[:12].hex(),
+        created=created,
+        prompt_chars=prompt_chars,
+    )
+    cause = delivery.fault or delivery.flaw
+    return Answer(response, cause, delivery.fault, delivery.latency_s)
+
+
+def _reject(
+    settings: SimulatorSettings, request: ChatRequest, *, prompt_chars: int
+) -> Answer | None:
+    if request.stream or request.n not in (None, 1):
+        unsupported = "stream" if request.stream else "n"
+        message = f"{unsupported} is not supported; ask for one reply at a time, not streamed."
+        return Answer(messages.error(400, message, param=unsupported), "invalid")
+    if settings.context_chars is not None and prompt_chars > settings.context_chars:
+        return Answer(_context_exceeded(prompt_chars, settings.context_chars), "context_length")
+    return None
+
+
+_ANSWERED_INSTEAD = frozenset({Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.HTML})
+_NEVER_ANSWERED = frozenset({Fault.RESET, Fault.HANG})
+
+
+def _instead(settings: SimulatorSettings, delivery: Delivery) -> Answer:
+    fault, latency_s = delivery.fault, delivery.latency_s
+    match fault:
+        case Fault.RATE_LIMITED:
+            # A limiter answers before any work is done.
+            why = "too many requests per minute"
+            return Answer(messages.rate_limited(settings.retry_after_s, why=why), fault, fault)
+        case Fault.SERVER_ERROR:
+            failed = messages.error(500, "the server failed; try again.", kind="server_error")
+            return Answer(failed, fault, fault, latency_s)
+        case Fault.HTML:
+            return Answer(messages.html_page(), fault, fault, latency_s)
+        case _:
+            return Answer(None, fault, fault, latency_s)
+
+
+def _reply(
+    settings: SimulatorSettings, request: ChatRequest, delivery: Delivery, *, voice: bytes
+) -> tuple[str, str]:
+    """Return the content and the finish reason."""
+    if delivery.flaw is Flaw.CONTENT_FILTER:
+        return "", "content_filter"
+    content = _content(
+        settings, request, is_unparsable=delivery.flaw is Flaw.UNPARSABLE, voice=voice
+    )
+    limit = len(content)
+    if delivery.flaw is Flaw.LENGTH:
+        limit = int(limit * delivery.cut)
+    if request.token_limit is not None:
+        limit = min(limit, request.token_limit * messages.CHARS_PER_TOKEN)
+    if limit < len(content):
+        return content[:limit], "length"
+    return content, "stop"
+
+
+def _content(
+    settings: SimulatorSettings, request: ChatRequest, *, is_unparsable: bool, voice: bytes
+) -> str:
+    system_text = "\n".join(m.text for m in request.messages if m.role in ("system", "developer"))
+    shown = read_prompt(system_text, [m.text for m in request.messages if m.role == "user"])
+    if shown is None:
+        return NO_PAIR
+    verdict = decide_verdict(settings, shown, voice=voice)
+    compose = compose_unparsable if is_unparsable else compose_reply
+    return compose(verdict, settings.reply_words, voice=voice)
+
+
+def _context_exceeded(prompt_chars: int, context_chars: int) -> Response:
+    message = f"the prompt has {prompt_chars} characters; at most {context_chars} fit the context."
+    return messages.error(400, message, code="context_length_exceeded", param="messages")

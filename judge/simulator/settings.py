@@ -1,0 +1,113 @@
+"""What can be set about the simulated judge: how it judges, how it writes, how it fails."""
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MODEL = "simulated-judge"
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+"""A probability per request, in [0, 1]."""
+Shift = Annotated[float, Field(ge=-1, le=1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class AccountFault(StrEnum):
+    """An error that every request of an account meets."""
+
+    INVALID_KEY = "invalid_key"
+    """401"""
+    PAYMENT_REQUIRED = "payment_required"
+    """402"""
+    FORBIDDEN = "forbidden"
+    """403"""
+    MODEL_NOT_FOUND = "model_not_found"
+    """404"""
+    INSUFFICIENT_QUOTA = "insufficient_quota"
+    """429 whose code says that waiting will not help"""
+
+
+class SimulatorSettings(BaseModel):
+    """Everything about one simulated judge; the same settings give the same replies.
+
+    Faults and flaws are drawn for each (seed, request body, how often this body was sent before),
+    so a retry meets a fresh draw and the whole run repeats exactly.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+    accuracy: Rate = 0.85
+    """Probability that a verdict names the truly better answer, where it is neither a tie nor
+    driven by position; before `length_bias`."""
+    position_bias: Shift = 0.0
+    """Share of verdicts given to the first shown answer whatever the texts; negative: to the
+    second shown."""
+    length_bias: Shift = 0.0
+    """Added to the probability of naming the longer answer; negative favours the shorter."""
+    tie_rate: Rate = 0.0
+    """Share of ties among verdicts not driven by position, where the prompt offers [[C]]."""
+    shared_opinion: Rate = 0.5
+    """Share of pairs judged once, whichever order is shown: their mistakes and ties repeat in the
+    other order. The other pairs are judged anew in each order."""
+
+    reply_words: Annotated[int, Field(ge=1, le=20_000)] = 150
+    """Length of a reply's reasoning in words, to within a sentence."""
+    unparsable_rate: Rate = 0.0
+    """Share of replies that state no readable verdict."""
+    length_rate: Rate = 0.0
+    """Share of replies cut short, with finish_reason `length`."""
+    content_filter_rate: Rate = 0.0
+    """Share of replies withheld, with finish_reason `content_filter`."""
+
+    latency_s: Seconds = 0.0
+    """Mean seconds from a request to its answer."""
+    latency_spread: Annotated[float, Field(ge=0, le=3)] = 0.0
+    """Standard deviation of the logarithm of the latency; 0 makes it constant."""
+    max_concurrency: Annotated[int, Field(ge=1)] | None = None
+    """Requests in flight beyond which the next is answered 429; None: no limit."""
+
+    rate_limit_rate: Rate = 0.0
+    """Share of requests answered 429."""
+    retry_after_s: Seconds | None = 1.0
+    """Seconds in the Retry-After header of a 429; None leaves the header out."""
+    server_error_rate: Rate = 0.0
+    """Share of requests answered 500."""
+    reset_rate: Rate = 0.0
+    """Share of requests whose connection is reset instead of answered."""
+    truncated_body_rate: Rate = 0.0
+    """Share of answers that end before their Content-Length."""
+    hang_rate: Rate = 0.0
+    """Share of requests never answered: the connection stays open until the client leaves."""
+    html_rate: Rate = 0.0
+    """Share of requests answered by an HTML page with status 200."""
+    faulty_sends: Annotated[int, Field(ge=0)] | None = None
+    """Faults and flaws meet only this many first sends of a body; None: every send."""
+
+    account_fault: AccountFault | None = None
+    account_fault_after: Annotated[int, Field(ge=0)] = 0
+    """Requests served before the account fault sets in."""
+    context_chars: Annotated[int, Field(ge=1)] | None = None
+    """Characters of a prompt beyond which it is refused with 400 context_length_exceeded."""
+    required_key: Annotated[str | None, Field(repr=False)] = None
+    """The only bearer key accepted, a made-up one; None accepts any or none."""
+
+    @model_validator(mode="after")
+    def _rates_leave_room_for_each_other(self) -> Self:
+        faults = (
+            self.rate_limit_rate
+            + self.server_error_rate
+            + self.reset_rate
+            + self.truncated_body_rate
+            + self.hang_rate
+            + self.html_rate
+        )
+        flaws = self.unparsable_rate + self.length_rate + self.content_filter_rate
+        for what, total in (("request faults", faults), ("reply flaws", flaws)):
+            if total > 1 + 1e-9:
+                raise ValueError(
+                    f"the rates of {what} add up to {total:g}; lower them to 1 or less"
+                )
+        return self

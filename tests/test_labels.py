@@ -1,0 +1,274 @@
+"""How verdicts of two orders, several samples and several judges become one label."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from judge.labels import Rule, collapse, resolve_label
+from judge.records import (
+    Label,
+    Order,
+    Outcome,
+    Preference,
+    Reading,
+    Status,
+    Verdict,
+    preference_from,
+)
+
+F, S, T = Preference.FIRST, Preference.SECOND, Preference.TIE
+SIDES_EXCHANGED = {Outcome.FIRST: Outcome.SECOND, Outcome.SECOND: Outcome.FIRST}
+
+
+def reading(
+    order: Order = Order.FORWARD,
+    said: Verdict | Status = Verdict.A,
+    *,
+    judge: str = "judge-1",
+    sample: int = 0,
+) -> Reading:
+    return Reading(
+        judgment_id=f"{judge}/{order}/{sample}",
+        judge_key=judge,
+        order=order,
+        sample=sample,
+        verdict=said if isinstance(said, Verdict) else None,
+        status=said if isinstance(said, Status) else None,
+    )
+
+
+def both(
+    forward: Verdict | Status, reversed_: Verdict | Status, judge: str = "judge-1"
+) -> list[Reading]:
+    return [
+        reading(Order.FORWARD, forward, judge=judge),
+        reading(Order.REVERSED, reversed_, judge=judge),
+    ]
+
+
+def label(readings: list[Reading], rule: Rule = Rule.CONSERVATIVE, **settings: Any) -> Label:
+    return resolve_label("pair", readings, rule=rule, **settings)
+
+
+rules = st.sampled_from(Rule)
+preferences = st.sampled_from(Preference) | st.none()
+said = st.sampled_from([*Verdict, *Status])
+panels = st.lists(
+    st.builds(
+        reading,
+        st.sampled_from(Order),
+        said,
+        judge=st.sampled_from(["judge-1", "judge-2", "judge-3"]),
+        sample=st.integers(0, 2),
+    ),
+    unique_by=lambda one: one.judgment_id,
+    max_size=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("forward", "reversed_", "conservative", "lenient"),
+    [
+        (F, F, Outcome.FIRST, Outcome.FIRST),
+        (S, S, Outcome.SECOND, Outcome.SECOND),
+        (T, T, Outcome.TIE, Outcome.TIE),
+        (F, S, Outcome.INCONSISTENT, Outcome.TIE),
+        (S, F, Outcome.INCONSISTENT, Outcome.TIE),
+        (F, T, Outcome.INCONSISTENT, Outcome.FIRST),
+        (T, F, Outcome.INCONSISTENT, Outcome.FIRST),
+        (S, T, Outcome.INCONSISTENT, Outcome.SECOND),
+        (T, S, Outcome.INCONSISTENT, Outcome.SECOND),
+        (F, None, None, Outcome.FIRST),
+        (None, S, None, Outcome.SECOND),
+        (None, T, None, Outcome.TIE),
+        (None, None, None, None),
+    ],
+)
+def test_two_orders_collapse_by_the_table_of_the_rule(
+    forward: Preference | None,
+    reversed_: Preference | None,
+    conservative: Outcome | None,
+    lenient: Outcome | None,
+) -> None:
+    assert collapse(forward, reversed_, rule=Rule.CONSERVATIVE) is conservative
+    assert collapse(forward, reversed_, rule=Rule.LENIENT) is lenient
+
+
+@given(preferences, preferences, rules)
+def test_exchanging_the_candidates_exchanges_the_wins_and_nothing_else(
+    forward: Preference | None, reversed_: Preference | None, rule: Rule
+) -> None:
+    outcome = collapse(forward, reversed_, rule=rule)
+    exchanged = collapse(
+        forward.swapped if forward else None, reversed_.swapped if reversed_ else None, rule=rule
+    )
+    assert exchanged is (SIDES_EXCHANGED.get(outcome, outcome) if outcome else None)
+
+
+@given(panels, rules)
+def test_a_pair_with_its_sides_exchanged_has_the_exchanged_label(
+    readings: list[Reading], rule: Rule
+) -> None:
+    given_way = label(readings, rule)
+    other_way = label([one.oriented(is_exchanged=True) for one in readings], rule)
+    exchanged = SIDES_EXCHANGED.get(given_way.outcome, given_way.outcome)
+    assert other_way == given_way.model_copy(update={"outcome": exchanged})
+
+
+@given(panels, rules, st.integers())
+def test_the_sequence_of_the_readings_does_not_matter(
+    readings: list[Reading], rule: Rule, seed: int
+) -> None:
+    shuffled = random.Random(seed).sample(readings, len(readings))
+    assert label(shuffled, rule) == label(readings, rule)
+
+
+@given(st.lists(st.tuples(st.sampled_from(Status), st.sampled_from(Status)), max_size=3), rules)
+def test_failures_alone_are_never_a_label(failed: list[tuple[Status, Status]], rule: Rule) -> None:
+    readings = [
+        one for number, pair in enumerate(failed) for one in both(*pair, judge=f"judge-{number}")
+    ]
+    assert label(readings, rule).outcome is Outcome.UNDECIDED
+
+
+@given(st.sampled_from(Verdict), st.sampled_from(Status), st.sampled_from(Order))
+def test_a_failure_beside_a_verdict_is_never_a_tie(
+    verdict: Verdict, status: Status, order: Order
+) -> None:
+    readings = [reading(order, verdict), reading(order.other, status)]
+    conservative = label(readings, Rule.CONSERVATIVE)
+    assert (conservative.outcome, conservative.reason) == (Outcome.UNDECIDED, status.value)
+    lenient = label(readings, Rule.LENIENT)
+    assert (lenient.outcome, lenient.reason) == (preference_from(verdict, order).value, None)
+
+
+@pytest.mark.parametrize("stuck", [Verdict.A, Verdict.B])
+def test_a_judge_stuck_on_a_position_is_inconsistent_or_a_tie_by_rule(stuck: Verdict) -> None:
+    assert label(both(stuck, stuck), Rule.CONSERVATIVE).outcome is Outcome.INCONSISTENT
+    assert label(both(stuck, stuck), Rule.LENIENT).outcome is Outcome.TIE
+
+
+@given(panels, rules)
+def test_a_reason_is_given_exactly_when_nothing_is_decided(
+    readings: list[Reading], rule: Rule
+) -> None:
+    resolved = label(readings, rule)
+    assert (resolved.outcome is Outcome.UNDECIDED) == (resolved.reason is not None)
+    assert resolved.reason in {None, "pending", "split", *Status}
+    assert resolved.rule == rule.value
+    assert (resolved.probability, resolved.margin) == (None, None)
+    assert list(resolved.judgments) == sorted(resolved.judgments)
+    assert set(resolved.judgments) <= {one.judgment_id for one in readings}
+
+
+@pytest.mark.parametrize("rule", Rule)
+def test_an_order_not_yet_asked_leaves_the_pair_pending_under_every_rule(rule: Rule) -> None:
+    assert label([], rule).reason == "pending"
+    assert label([reading(Order.FORWARD, Verdict.A)], rule).reason == "pending"
+    assert label([reading(Order.REVERSED, Status.FAILED)], rule).reason == "pending"
+
+
+@pytest.mark.parametrize(
+    ("forward", "reversed_", "reason"),
+    [
+        (Status.UNPARSED, Status.TRUNCATED, "truncated"),
+        (Status.REFUSED, Status.TRUNCATED, "refused"),
+        (Status.REFUSED, Status.FAILED, "failed"),
+        (Status.UNPARSED, Verdict.A, "unparsed"),
+    ],
+)
+def test_the_gravest_status_is_the_reason(
+    forward: Status, reversed_: Status | Verdict, reason: str
+) -> None:
+    assert label(both(forward, reversed_)).reason == reason
+
+
+def test_with_one_expected_order_its_preference_is_the_outcome() -> None:
+    forward = [reading(Order.FORWARD, Verdict.B)]
+    assert label(forward, expected_orders=[Order.FORWARD]).outcome is Outcome.SECOND
+    reversed_ = [reading(Order.REVERSED, Verdict.B)]
+    assert label(reversed_, expected_orders=[Order.REVERSED]).outcome is Outcome.FIRST
+    assert label(reversed_, expected_orders=[Order.FORWARD]).reason == "pending"
+    unparsed = [reading(Order.FORWARD, Status.UNPARSED)]
+    assert label(unparsed, expected_orders=[Order.FORWARD]).reason == "unparsed"
+    stray = both(Verdict.B, Verdict.B)
+    assert label(stray, expected_orders=[Order.FORWARD]).outcome is Outcome.SECOND
+
+
+def test_expecting_no_order_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no expected order"):
+        label([], expected_orders=[])
+
+
+def test_the_lowest_sample_with_a_verdict_decides() -> None:
+    readings = [
+        reading(Order.FORWARD, Status.UNPARSED, sample=0),
+        reading(Order.FORWARD, Verdict.A, sample=1),
+        reading(Order.FORWARD, Verdict.B, sample=2),
+        reading(Order.REVERSED, Verdict.B, sample=0),
+    ]
+    resolved = label(readings)
+    assert resolved.outcome is Outcome.FIRST
+    assert resolved.judgments == ("judge-1/forward/1", "judge-1/reversed/0")
+
+
+def test_without_a_verdict_the_highest_sample_gives_the_reason() -> None:
+    readings = [
+        reading(Order.FORWARD, Status.FAILED, sample=0),
+        reading(Order.FORWARD, Status.UNPARSED, sample=1),
+        reading(Order.REVERSED, Verdict.B),
+    ]
+    assert label(readings).reason == "unparsed"
+
+
+FOR_FIRST = (Verdict.A, Verdict.B)
+FOR_SECOND = (Verdict.B, Verdict.A)
+STUCK = (Verdict.A, Verdict.A)
+LOST = (Status.UNPARSED, Verdict.A)
+
+
+@pytest.mark.parametrize(
+    ("panel", "outcome", "reason"),
+    [
+        ([FOR_FIRST, FOR_FIRST, FOR_SECOND], Outcome.FIRST, None),
+        ([FOR_FIRST, FOR_SECOND], Outcome.UNDECIDED, "split"),
+        ([FOR_FIRST, FOR_SECOND, STUCK], Outcome.UNDECIDED, "split"),
+        ([FOR_FIRST, FOR_FIRST, FOR_SECOND, STUCK], Outcome.UNDECIDED, "split"),
+        ([STUCK, STUCK, FOR_FIRST], Outcome.INCONSISTENT, None),
+        ([FOR_SECOND, LOST, LOST], Outcome.SECOND, None),
+        ([LOST, LOST], Outcome.UNDECIDED, "unparsed"),
+    ],
+)
+def test_several_judges_decide_by_strict_majority_of_those_with_an_outcome(
+    panel: list[tuple[Verdict | Status, Verdict]], outcome: Outcome, reason: str | None
+) -> None:
+    readings = [
+        one for number, said in enumerate(panel) for one in both(*said, judge=f"judge-{number}")
+    ]
+    resolved = label(readings)
+    assert (resolved.outcome, resolved.reason) == (outcome, reason)
+
+
+def test_a_label_rests_on_the_judges_that_voted() -> None:
+    readings = [*both(*LOST, judge="judge-1"), *both(*FOR_FIRST, judge="judge-2")]
+    assert label(readings).judgments == ("judge-2/forward/0", "judge-2/reversed/0")
+
+
+def test_when_no_judge_has_an_outcome_the_first_one_gives_the_reason() -> None:
+    readings = [
+        *both(Status.REFUSED, Verdict.A, judge="judge-2"),
+        reading(Order.FORWARD, Status.FAILED, judge="judge-1"),
+    ]
+    assert label(readings).reason == "pending"
+
+
+def test_orienting_a_reading_flips_its_order_and_keeps_what_was_said() -> None:
+    stored = reading(Order.FORWARD, Verdict.A)
+    assert stored.oriented(is_exchanged=False) is stored
+    exchanged = stored.oriented(is_exchanged=True)
+    assert exchanged == replace(stored, order=Order.REVERSED)
+    assert exchanged.oriented(is_exchanged=True) == stored

@@ -1,0 +1,336 @@
+"""The report as data and as text, on ordinary input and on input with too little in it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calibration.agreement import VoteColumns
+from calibration.position import TwoOrders
+from calibration.report.build import IntervalSettings, build_report
+from calibration.report.model import JudgeColumns, PairColumns, Report
+from calibration.report.text import headline, report_text
+
+PAIRS = 240
+FEW_DRAWS = IntervalSettings(draws=200)
+
+
+def noisy(rng: np.random.Generator, truth: np.ndarray, accuracy: float) -> np.ndarray:
+    guesses = rng.choice([1, 0, -1], len(truth))
+    return np.where(rng.random(len(truth)) < accuracy, truth, guesses).astype(np.int8)
+
+
+def a_judge(name: str, rng: np.random.Generator, truth: np.ndarray) -> JudgeColumns:
+    forward, backward = noisy(rng, truth, 0.8), noisy(rng, truth, 0.75)
+    has_forward, has_reversed = rng.random(len(truth)) < 0.97, rng.random(len(truth)) < 0.97
+    labelled = has_forward & has_reversed
+    return JudgeColumns(
+        name=name,
+        label=np.where(labelled & (forward == backward), forward, 0).astype(np.int8),
+        has_label=labelled,
+        inconsistent=labelled & (forward != backward),
+        judgments=np.full(len(truth), 2),
+        statuses={"unparsed": (~has_forward).astype(int) + ~has_reversed},
+        undecided={"unparsed": int(np.sum(~labelled)) - 1},
+        n_pending=1,
+        orders=TwoOrders(forward, backward, has_forward, has_reversed),
+    )
+
+
+def an_input(judges: int = 1) -> tuple[PairColumns, list[JudgeColumns], VoteColumns]:
+    rng = np.random.default_rng(3)
+    truth = rng.choice([1, 0, -1], PAIRS, p=[0.5, 0.15, 0.35])
+    pair = rng.integers(0, PAIRS, 500)
+    votes = VoteColumns(pair, rng.integers(0, 12, 500), noisy(rng, truth[pair], 0.75))
+    longer = rng.choice([1, -1], PAIRS).astype(np.int8)
+    pairs = PairColumns(np.arange(PAIRS) // 4, longer)
+    return pairs, [a_judge(f"j{k + 1}", rng, truth) for k in range(judges)], votes
+
+
+def a_report(judges: int = 1) -> Report:
+    pairs, columns, votes = an_input(judges)
+    return build_report(
+        pairs,
+        columns,
+        votes=votes,
+        votes_left_out={"skip": 8},
+        both_bad=5,
+        provenance={"gold": "votes.jsonl"},
+        intervals=FEW_DRAWS,
+    )
+
+
+def test_the_json_has_the_promised_keys_in_the_promised_order() -> None:
+    report = json.loads(json.dumps(a_report().as_dict(), allow_nan=False))
+    assert list(report) == ["schema", "counts", "judges", "ceiling", "baselines", "provenance"]
+    assert report["schema"] == "report/1"
+    judge = report["judges"]["j1"]
+    assert list(judge)[:9] == [
+        "s1",
+        "s2",
+        "s2_coverage",
+        "kappa",
+        "consistency",
+        "toward_first",
+        "toward_second",
+        "preference_fairness",
+        "unparsed_rate",
+    ]
+    assert list(judge["s1"]) == list(judge["s2"]) == ["micro", "macro", "majority"]
+    assert list(judge["kappa"]) == ["value", "low", "high", "n"]
+    assert list(report["ceiling"]) == ["human_human", "leave_one_out"]
+    assert list(report["ceiling"]["human_human"]) == ["s1", "s2"]
+    assert list(report["baselines"])[:3] == ["always_first", "longest", "random"]
+    assert report["provenance"]["gold"] == "votes.jsonl"
+    assert report["provenance"]["intervals"]["clustered_by"] == "prompt"
+
+
+def test_every_figure_has_an_interval_around_its_value() -> None:
+    report = a_report()
+    assert list(report.missing()) == []
+
+    def check(item: object) -> int:
+        assert isinstance(item, Mapping)
+        if list(item) == ["value", "low", "high", "n"]:
+            assert item["low"] <= item["value"] <= item["high"]
+            assert item["n"] > 0
+            return 1
+        return sum(check(child) for child in item.values() if isinstance(child, Mapping))
+
+    data = report.as_dict()
+    assert check({key: data[key] for key in ("judges", "ceiling", "baselines")}) == 13 + 4 + 8
+
+
+def test_the_counts_add_up() -> None:
+    _, (judge,), votes = an_input()
+    counts = a_report().as_dict()["counts"]
+    assert isinstance(counts, dict)
+    kinds = ("first", "second", "ties", "inconsistent")
+    assert counts["labelled"] == sum(counts[kind] for kind in kinds)
+    assert counts["pairs"] == PAIRS
+    assert counts["pairs"] == (
+        counts["labelled"] + sum(counts["undecided"].values()) + counts["pending"]
+    )
+    assert counts["judgments"] == sum(counts["by_status"].values()) == 2 * PAIRS
+    assert counts["votes"] == len(votes.pair) + 8
+    assert counts["votes"] == counts["votes_used"] + sum(counts["votes_left_out"].values())
+    unlabelled = int(np.sum(~judge.has_label[votes.pair]))
+    assert counts["votes_left_out"] == {"skip": 8, "pair without a label": unlabelled}
+    assert counts["prompts"] == 60
+
+
+def test_the_text_opens_with_the_number_its_interval_and_the_human_ceiling() -> None:
+    report = a_report()
+    s1 = report.judges["j1"].s1.micro
+    humans = report.ceiling.human_human.s1
+    assert s1.value is not None
+    assert s1.low is not None
+    assert s1.high is not None
+    assert humans.value is not None
+    sentence = headline(report)
+    assert sentence.startswith(
+        f"On {report.votes.pairs_compared} human-labelled pairs, judge j1 agrees with "
+        f"{100 * s1.value:.1f} % of the votes "
+        f"(95 % CI {100 * s1.low:.1f}-{100 * s1.high:.1f}, clustered by prompt); "
+        f"humans agree with each other on {100 * humans.value:.1f} % ("
+    )
+    assert report_text(report).replace("\n", " ").startswith(sentence)
+
+
+def test_the_text_shows_its_parts_in_order_within_100_columns() -> None:
+    text = report_text(a_report())
+    parts = ["On ", "Data", "S1, with ties", "S1: share", "Left out", "Baselines", "Provenance"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert text.isascii()
+    for told in ("8 votes: skip", "votes: pair without a label", "1 pair pending", "Kappa"):
+        assert told in text
+    assert not re.search(r"\b(nan|None)\b", text)
+
+
+def test_many_judges_with_long_names_still_fit() -> None:
+    pairs, judges, votes = an_input(5)
+    judges = [replace(judge, name=f"{judge.name}-{'x' * 60}") for judge in judges]
+    text = report_text(build_report(pairs, judges, votes=votes, intervals=FEW_DRAWS))
+    assert max(len(line) for line in text.splitlines()) <= 100
+    table = text[text.index("votes  ") : text.index("Left out")]
+    assert all(f"j{k}-xxx" in table for k in range(1, 6))
+
+
+def test_the_same_input_gives_the_same_report() -> None:
+    assert a_report().as_dict() == a_report().as_dict()
+
+
+def test_exchanging_the_candidates_changes_no_figure_about_the_judge_but_the_baselines() -> None:
+    pairs, (judge,), votes = an_input()
+    assert judge.orders is not None
+    orders = judge.orders
+    exchanged = replace(
+        judge,
+        label=-judge.label,
+        orders=TwoOrders(
+            -orders.reversed, -orders.forward, orders.has_reversed, orders.has_forward
+        ),
+    )
+    swapped_votes = replace(votes, choice=-votes.choice)
+    before = build_report(pairs, [judge], votes=votes, intervals=FEW_DRAWS)
+    after = build_report(pairs, [exchanged], votes=swapped_votes, intervals=FEW_DRAWS)
+    assert after.ceiling == before.ceiling
+    for name in ("s1", "s2", "s2_coverage", "consistency", "toward_first", "unparsed_rate"):
+        assert getattr(after.judges["j1"], name) == getattr(before.judges["j1"], name)
+    assert after.judges["j1"].kappa.low == pytest.approx(before.judges["j1"].kappa.low)
+    assert after.baselines.always_first != before.baselines.always_first
+
+
+def test_a_perfect_judge_reaches_everything_and_doubt_remains() -> None:
+    pairs, (judge,), _ = an_input()
+    rows = np.flatnonzero(judge.has_label & (judge.label != 0))
+    votes = VoteColumns(rows, np.zeros(len(rows), int), judge.label[rows])
+    figures = build_report(pairs, [judge], votes=votes, intervals=FEW_DRAWS).judges["j1"]
+    for estimate in (figures.s1.micro, figures.s2.micro, figures.s2.macro, figures.kappa):
+        assert estimate.value == pytest.approx(1)
+        assert estimate.low is not None
+        assert estimate.low < 0.99
+
+
+def test_random_labels_and_coin_flips_reach_what_theory_says() -> None:
+    report = a_report()
+    _, _, votes = an_input()
+    ties = float(np.mean(votes.choice == 0))
+    assert report.baselines.random.s1.value == pytest.approx(1 / 3)
+    assert report.baselines.random.s2.value == pytest.approx(1 / 2)
+    assert report.baselines.coin_flip.s1.value == pytest.approx(0.25 + 0.25 * ties)
+    firsts = float(np.mean(votes.choice == 1))
+    assert report.baselines.always_first.s1.value == pytest.approx(firsts)
+
+
+def test_without_votes_the_rest_is_reported_and_the_text_says_what_is_missing() -> None:
+    pairs, judges, _ = an_input()
+    report = build_report(pairs, judges)
+    figures = report.judges["j1"]
+    assert figures.s1.micro.value is None
+    assert figures.kappa.value is None
+    assert figures.consistency.value is not None
+    assert figures.unparsed_rate.low is not None
+    text = report_text(report)
+    assert text.startswith("Agreement of judge j1 with humans is unknown: there are no human votes")
+    assert "Not computed (no human votes): S1, S2, kappa" in text
+    assert "Same in both orders" in text
+
+
+def test_one_annotator_leaves_the_ceiling_unknown_and_says_so() -> None:
+    pairs, judges, _ = an_input()
+    votes = VoteColumns(np.arange(PAIRS), np.zeros(PAIRS, int), np.ones(PAIRS, np.int8))
+    report = build_report(pairs, judges, votes=votes, intervals=FEW_DRAWS)
+    assert report.ceiling.human_human.s1.value is None
+    assert report.judges["j1"].s1.micro.low is not None
+    assert "unknown: no pair has votes by two annotators" in headline(report)
+    assert "ceiling.leave_one_out.s1" in report_text(report)
+
+
+def test_one_prompt_gives_figures_without_intervals_and_says_why() -> None:
+    _, judges, votes = an_input()
+    report = build_report(
+        PairColumns(np.zeros(PAIRS, int)), judges, votes=votes, intervals=FEW_DRAWS
+    )
+    s1 = report.judges["j1"].s1.micro
+    assert s1.value is not None
+    assert s1.low is None
+    assert "No interval (one prompt only" in report_text(report)
+
+
+def test_two_pairs_are_enough_for_a_report() -> None:
+    both = np.array([True, True])
+    judge = JudgeColumns(
+        "j", np.array([1, -1], np.int8), both, ~both, np.array([2, 2]), undecided={}
+    )
+    votes = VoteColumns(np.array([0, 1]), np.array([0, 0]), np.array([1, 1], np.int8))
+    report = build_report(PairColumns(np.array([0, 1])), [judge], votes=votes, intervals=FEW_DRAWS)
+    s1 = report.judges["j"].s1.micro
+    assert (s1.value, s1.n) == (0.5, 2)
+    assert s1.low is not None
+    assert s1.low < 0.05
+    assert "On 2 human-labelled pairs" in report_text(report)
+
+
+def test_only_ties_leave_s2_and_kappa_unknown() -> None:
+    ties, everywhere = np.zeros(20, np.int8), np.ones(20, bool)
+    judge = JudgeColumns("j", ties, everywhere, ~everywhere, np.full(20, 2))
+    votes = VoteColumns(np.arange(20), np.zeros(20, int), ties)
+    report = build_report(PairColumns(np.arange(20)), [judge], votes=votes, intervals=FEW_DRAWS)
+    assert report.judges["j"].s1.micro.value == 1
+    assert report.judges["j"].s2.micro.value is None
+    assert report.judges["j"].kappa.value is None
+    text = report_text(report)
+    assert "both sides used the same single choice" in text
+    assert "judges.j.s2" in text
+
+
+def test_a_judge_that_never_parses_still_gets_its_report() -> None:
+    nothing, nowhere = np.zeros(20, np.int8), np.zeros(20, bool)
+    judge = JudgeColumns(
+        "mute",
+        nothing,
+        nowhere,
+        nowhere,
+        np.full(20, 2),
+        statuses={"unparsed": np.full(20, 2)},
+        undecided={"unparsed": 20},
+        orders=TwoOrders(nothing, nothing, nowhere, nowhere),
+    )
+    votes = VoteColumns(np.arange(20), np.zeros(20, int), np.ones(20, np.int8))
+    report = build_report(PairColumns(np.arange(20)), [judge], votes=votes, intervals=FEW_DRAWS)
+    assert report.judges["mute"].unparsed_rate.value == 1
+    assert report.judges["mute"].consistency.value is None
+    assert report.votes.votes_left_out == {"pair without a label": 20}
+    text = report_text(report)
+    assert "no vote is on a labelled pair" in text
+    assert "20 votes: pair without a label" in text
+
+
+def test_no_pairs_at_all_make_an_empty_report() -> None:
+    nothing = np.zeros(0, np.int8)
+    judge = JudgeColumns("j", nothing, nothing > 0, nothing > 0, nothing)
+    text = report_text(build_report(PairColumns(nothing), [judge]))
+    assert "pairs              0   of 0 prompts" in text
+
+
+def test_the_delivered_labels_lead_the_report_and_a_panel_has_no_order() -> None:
+    pairs, (judge, other), votes = an_input(2)
+    panel = replace(other, name="panel", orders=None)
+    report = build_report(
+        pairs, [judge, panel], votes=votes, delivered="panel", intervals=FEW_DRAWS
+    )
+    assert "judge panel agrees" in headline(report)
+    assert report.labels == report.judges["panel"].counts
+    assert report.judges["panel"].consistency.value is None
+    assert report.judges["j1"].consistency.value is not None
+    assert "Data (labels of panel)" in report_text(report)
+
+
+def test_pairs_that_are_not_accounted_for_are_refused() -> None:
+    _, (judge,), _ = an_input()
+    with pytest.raises(ValueError, match="name a reason for each pair without a label"):
+        replace(judge, undecided={})
+    with pytest.raises(ValueError, match="more failures than judgments"):
+        replace(judge, judgments=np.zeros(PAIRS, int))
+    with pytest.raises(ValueError, match="must have 240 rows"):
+        replace(judge, judgments=np.zeros(3, int))
+
+
+def test_input_that_does_not_fit_together_is_refused_with_a_remedy() -> None:
+    pairs, (judge,), votes = an_input()
+    with pytest.raises(ValueError, match="at least one judge"):
+        build_report(pairs, [])
+    with pytest.raises(ValueError, match="different names"):
+        build_report(pairs, [judge, judge])
+    with pytest.raises(ValueError, match="'x' is not among j1"):
+        build_report(pairs, [judge], delivered="x")
+    with pytest.raises(ValueError, match="one row per pair"):
+        build_report(PairColumns(np.arange(3)), [judge])
+    with pytest.raises(ValueError, match="votes_left_out"):
+        build_report(pairs, [judge], votes=replace(votes, pair=votes.pair + PAIRS))
