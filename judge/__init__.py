@@ -3,10 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from judge.api import agree, arun, export, import_file, run
+    from judge.api import agree, arun, demo, export, import_file, run, simulate
     from judge.verdicts import parse_verdict
 
-__all__ = ["agree", "arun", "export", "import_file", "parse_verdict", "run"]
+__all__ = [
+    "agree",
+    "arun",
+    "demo",
+    "export",
+    "import_file",
+    "parse_verdict",
+    "run",
+    "simulate",
+]
 
 
 def __getattr__(name: str) -> Any:

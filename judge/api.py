@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,10 +19,12 @@ from judge.records import Status
 if TYPE_CHECKING:
     from calibration.report.model import Report
     from judge.asking import Stop
+    from judge.demonstration import DemoResult
     from judge.export import Manifest
     from judge.importing import ImportResult
     from judge.pipeline import RunResult
     from judge.progress import Progress
+    from judge.simulator.process import SimulatorProcess
 
 DEFAULT_LEDGER = Path("runs/judge.db")
 
@@ -138,6 +141,27 @@ def export(
         run_id=run,
         is_partial_allowed=partial,
     )
+
+
+def demo(folder: str | Path = DEFAULT_LEDGER.parent) -> "DemoResult":
+    """Run the whole path on example pairs with a simulated judge; return everything it made.
+
+    Writes demo.db, demo.votes.jsonl and demo.trl.jsonl into `folder`, in place of earlier ones.
+    """
+    from judge.demonstration import run_demo
+
+    return _wait_for(run_demo(Path(folder)))
+
+
+def simulate(**settings: Any) -> "AbstractContextManager[SimulatorProcess]":
+    """Return a context manager that yields a simulated judge in a process of its own.
+
+    `settings` are the fields of `SimulatorSettings`; the judge's address is its `base_url`.
+    """
+    from judge.simulator.process import simulator_process
+    from judge.simulator.settings import SimulatorSettings
+
+    return simulator_process(SimulatorSettings(**settings))
 
 
 def _wait_for(work: Coroutine[Any, Any, T]) -> T:

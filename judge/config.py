@@ -6,71 +6,96 @@ variable and never written down.
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard, get_args
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from judge.errors import ConfigError
 from judge.labels import Rule
+from judge.overlay import put, toml_value
 
 ENVIRONMENT_PREFIX = "JUDGE_"
 OPENAI_BASE_URL = "https://api.openai.com/v1"
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1)]
+Header = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*", re.IGNORECASE)
+_NEVER_SHOWN = {"headers", "extra_body", "api_key_env", "base_url"}
+"""Settings that may hold a key, though they should not."""
 
 
 class Table(BaseModel):
     """Base of every table of the config file: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), hide_input_in_errors=True
+    )
 
 
 class Endpoint(Table):
     """One OpenAI-compatible address and how hard it may be pushed."""
 
-    base_url: str
+    base_url: Name
     """Up to and including the version, such as http://127.0.0.1:8000/v1."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None sends no Authorization header."""
-    headers: dict[str, str] = {}
-    extra_body: dict[str, Any] = {}
+    headers: Annotated[dict[Header, Header], Field(repr=False)] = {}
+    extra_body: Annotated[dict[str, JsonValue], Field(repr=False)] = {}
     """Fields merged into every request; part of a judgment's identity."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    max_in_flight: Annotated[int, Field(ge=1, le=4096)] = 64
-    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    max_in_flight: Annotated[Count, Field(le=4096)] = 64
+    timeout_s: Annotated[Number, Field(gt=0)] = 120.0
     """For one request, from sending it to its last byte."""
-    accept_missing_finish_reason: bool = False
+    accept_missing_finish_reason: Annotated[bool, Field(strict=True)] = False
     """For servers that never send one. A cut reply can then not be told from a whole one."""
 
     def api_key(self, name: str, environ: Mapping[str, str]) -> SecretStr | None:
         """Return the key, or None when no variable is named; ConfigError if it is not set."""
         if self.api_key_env is None:
             return None
-        key = environ.get(self.api_key_env, "")
+        key = environ.get(self.api_key_env, "").strip()
         if not key:
             raise ConfigError(
-                f'endpoint "{name}": environment variable {self.api_key_env} is not set; '
+                f'endpoint "{name}": environment variable {self._shown_variable()} is not set; '
                 "export it, or remove api_key_env if the endpoint needs no key"
             )
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(
+                f'endpoint "{name}": the key in {self._shown_variable()} holds a line break or '
+                "another character that no key has; set it again"
+            )
         return SecretStr(key)
+
+    def _shown_variable(self) -> str:
+        """Return the variable's name, unless it looks like a key that was put in its place."""
+        name = self.api_key_env or ""
+        return name if name.isupper() else "named by api_key_env"
 
 
 class Judge(Table):
     """One judge: a model, a prompt and how it is sampled."""
 
-    model: str
+    model: Name
     name: str = ""
     """Nickname in reports; the model's name where empty. Not part of a judgment's identity."""
     endpoint: str = "default"
-    prompt: str = "pair-tie"
+    prompt: Name = "pair-tie"
     """A built-in prompt's name or a path to a TOML file."""
     orders: Literal["both"] = "both"
-    temperature: Annotated[float, Field(ge=0)] | None = 0.0
+    temperature: Annotated[Number, Field(ge=0)] | None = 0.0
     """None leaves it to the server, for models that refuse the parameter."""
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: int | None = None
-    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
+    seed: Annotated[int, Field(strict=True)] | None = None
+    max_tokens: Count = 1024
 
     @property
     def display_name(self) -> str:
@@ -86,7 +111,7 @@ class Run(Table):
     """What a run does with the replies."""
 
     rule: Rule = Rule.CONSERVATIVE
-    max_dropped: Annotated[float, Field(ge=0, le=1)] = 0.05
+    max_dropped: Annotated[Number, Field(ge=0, le=1)] = 0.05
     """Share of the asks that may end without a verdict before the exit code says so."""
 
 
@@ -98,6 +123,14 @@ class Settings(Table):
     run: Run = Run()
 
     def endpoint_of(self, judge: Judge) -> Endpoint:
+        """Return the endpoint that a judge names; ConfigError if there is none."""
+        if judge.endpoint not in self.endpoints:
+            known = ", ".join(sorted(self.endpoints)) or "none"
+            hint = _suggestion(judge.endpoint, self.endpoints)
+            raise ConfigError(
+                f'judge "{judge.display_name}": there is no endpoint "{judge.endpoint}"{hint}'
+                f"{'' if hint else ';'} endpoints are: {known}"
+            )
         return self.endpoints[judge.endpoint]
 
 
@@ -114,15 +147,24 @@ def load_settings(
     "default". Raises ConfigError with every problem, one a line.
     """
     tree: dict[str, Any] = _read_toml(path) if path else {}
-    for dotted, value in [*_from_environment(environ), *(overrides or {}).items()]:
-        _put(tree, dotted, value)
+    sources: dict[str, str] = {}
+    for name, dotted, value in _from_environment(environ):
+        sources[dotted] = name
+        put(tree, dotted, value)
+    for dotted, value in (overrides or {}).items():
+        sources[dotted] = "flags"
+        put(tree, dotted, value)
     _add_default_endpoint(tree, environ)
     where = str(path) if path else "settings"
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("\n".join(_problems(error, where))) from error
-    _check_references(settings, where)
+        lines = [_problem(p, _source_of(p, sources) or where) for p in error.errors()]
+        raise ConfigError("\n".join(lines)) from error
+    try:
+        _check_references(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
     return settings
 
 
@@ -137,60 +179,19 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
-def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, Any]]:
-    """Return (dotted key, value) of the variables that name one of our tables."""
+def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+    """Return (variable, dotted key, value) of the variables that name one of our tables.
+
+    A name close to one of them is taken too, to be refused as a misspelling.
+    """
     found = []
     for name, text in sorted(environ.items()):
         if not name.startswith(ENVIRONMENT_PREFIX):
             continue
         keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        if keys[0] in Settings.model_fields and len(keys) > 1:
-            found.append((".".join(keys), _toml_value(text)))
+        if len(keys) > 1 and _suggestion(keys[0], Settings.model_fields):
+            found.append((name, ".".join(keys), toml_value(text)))
     return found
-
-
-def _toml_value(text: str) -> Any:
-    """Read a variable or flag as a TOML value, and as plain text where it is none."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _put(tree: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set a dotted key in nested tables and lists, making what is missing on the way."""
-    *path, last = dotted.split(".")
-    node: Any = tree
-    for key, following in zip(path, [*path[1:], last], strict=True):
-        empty: Any = [] if following.isdigit() else {}
-        node = _child(node, key, empty, dotted)
-    if isinstance(node, list):
-        index = _index(node, last, dotted)
-        node[index:] = [value, *node[index + 1 :]]
-    elif isinstance(node, dict):
-        node[last] = value
-    else:
-        raise ConfigError(f'setting "{dotted}": "{path[-1]}" is a single value, not a table')
-
-
-def _child(node: Any, key: str, empty: Any, dotted: str) -> Any:
-    if isinstance(node, list):
-        index = _index(node, key, dotted)
-        if index == len(node):
-            node.append(empty)
-        return node[index]
-    if isinstance(node, dict):
-        return node.setdefault(key, empty)
-    raise ConfigError(f'setting "{dotted}": "{key}" stands under a single value, not a table')
-
-
-def _index(node: list[Any], key: str, dotted: str) -> int:
-    if not key.isdigit() or int(key) > len(node):
-        raise ConfigError(
-            f'setting "{dotted}": "{key}" is not a position in a list of {len(node)}; '
-            "positions count from 0"
-        )
-    return int(key)
 
 
 def _add_default_endpoint(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
@@ -204,43 +205,70 @@ def _add_default_endpoint(tree: dict[str, Any], environ: Mapping[str, str]) -> N
             default.setdefault("api_key_env", "OPENAI_API_KEY")
 
 
-def _check_references(settings: Settings, where: str) -> None:
+def _check_references(settings: Settings) -> None:
     names: set[str] = set()
     for judge in settings.judges:
-        if judge.endpoint not in settings.endpoints:
-            known = ", ".join(sorted(settings.endpoints))
-            raise ConfigError(
-                f'{where}: judge "{judge.display_name}": there is no endpoint '
-                f'"{judge.endpoint}"{_suggestion(judge.endpoint, settings.endpoints)}; '
-                f"endpoints are: {known}"
-            )
+        settings.endpoint_of(judge)
         if judge.display_name in names:
             raise ConfigError(
-                f'{where}: two judges are called "{judge.display_name}"; give one another name'
+                f'two judges are called "{judge.display_name}"; give one another name'
             )
         names.add(judge.display_name)
     for name, endpoint in settings.endpoints.items():
-        if not endpoint.base_url.startswith(("http://", "https://")):
+        problem = _address_problem(endpoint.base_url)
+        if problem:
+            raise ConfigError(f'endpoint "{name}": base_url {problem}')
+        if endpoint.api_key_env is not None and not _VARIABLE.fullmatch(endpoint.api_key_env):
             raise ConfigError(
-                f'{where}: endpoint "{name}": base_url "{endpoint.base_url}" must begin with '
-                "http:// or https://"
+                f'endpoint "{name}": api_key_env must be the name of an environment variable; '
+                "export the key under a name and write that name"
             )
 
 
-def _problems(error: ValidationError, where: str) -> list[str]:
-    """Return one line per problem: file, key, cause, and the nearest known key."""
-    lines = []
-    for problem in error.errors():
-        location = [str(part) for part in problem["loc"]]
-        key = ".".join(location)
-        if problem["type"] == "extra_forbidden":
-            hint = _suggestion(location[-1], _known_keys(location[:-1]))
-            lines.append(f'{where}: unknown key "{key}"{hint}')
-        elif problem["type"] == "missing":
-            lines.append(f'{where}: "{key}" is missing')
-        else:
-            lines.append(f'{where}: "{key}": {problem["msg"]} (got {problem["input"]!r})')
-    return lines
+def _address_problem(url: str) -> str | None:
+    """Return what is wrong with a base URL; it is quoted only where it cannot hold a password."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        return f"is no address ({error}); write one such as http://127.0.0.1:8000/v1"
+    if "@" in url or parts.query or parts.fragment:
+        return "must not hold a user, a password or a query; name a key with api_key_env"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return f'"{url}" must begin with http:// or https:// and name a host'
+    return None
+
+
+def _source_of(problem: ErrorDetails, sources: Mapping[str, str]) -> str | None:
+    """Return what set the value in question, where that was not the file."""
+    key = f"{_key_of(problem)}."
+    is_unknown = problem["type"] == "extra_forbidden"  # then perhaps because of a key below it
+    found = [
+        source
+        for dotted, source in sources.items()
+        if key.startswith(f"{dotted}.") or (is_unknown and dotted.startswith(key))
+    ]
+    return found[-1] if found else None
+
+
+def _problem(problem: ErrorDetails, where: str) -> str:
+    """Return a problem in one line: file or variable, key, cause, and the nearest known key."""
+    location = [str(part) for part in problem["loc"]]
+    key = _key_of(problem)
+    if problem["type"] == "extra_forbidden":
+        hint = _suggestion(location[-1], _known_keys(location[:-1]))
+        return f'{where}: unknown key "{key}"{hint or "; remove it"}'
+    if problem["type"] == "missing":
+        return f'{where}: "{key}" is missing; add it'
+    got = problem["input"]
+    if _NEVER_SHOWN.intersection(location):
+        return f'{where}: "{key}": {problem["msg"]}'
+    shown = "a table" if isinstance(got, dict) else "a list" if isinstance(got, list) else repr(got)
+    return f'{where}: "{key}": {problem["msg"]} (got {shown})'
+
+
+def _key_of(problem: ErrorDetails) -> str:
+    return ".".join(str(part) for part in problem["loc"])
 
 
 def _known_keys(location: list[str]) -> Iterable[str]:

@@ -43,27 +43,27 @@ _TRUST = Group("trust", sort_key=3)
 _DATA = Group("data and service", sort_key=4)
 
 app.command(
-    "judge.cli.demo:demo", name="demo", group=_START,
+    "judge.cli.demo:command", name="demo", group=_START,
     help="See the whole path at work in seconds: no key, no network, a simulated judge.",
 )  # fmt: skip
 app.command(
-    "judge.cli.simulate:simulate", name="simulate", group=_START,
+    "judge.cli.simulate:command", name="simulate", group=_START,
     help="Serve a simulated judge on this machine, or write simulated human votes.",
 )  # fmt: skip
 app.command(
-    "judge.cli.run:run", name="run", group=_LABEL,
+    "judge.cli.run:command", name="run", group=_LABEL,
     help="Judge pairs in both orders; what is stored already is never asked again.",
 )  # fmt: skip
 app.command(
-    "judge.cli.agree:agree", name="agree", group=_TRUST,
+    "judge.cli.agree:command", name="agree", group=_TRUST,
     help="Report how far the judges agree with human votes, and with themselves.",
 )  # fmt: skip
 app.command(
-    "judge.cli.importing:import_file", name="import", group=_DATA,
+    "judge.cli.importing:command", name="import", group=_DATA,
     help="Load pairs, human votes or judgments from a JSON Lines file into a ledger.",
 )  # fmt: skip
 app.command(
-    "judge.cli.export:export", name="export", group=_DATA,
+    "judge.cli.export:command", name="export", group=_DATA,
     help="Write the decided pairs of a run as training data, or all of its labels.",
 )  # fmt: skip
 

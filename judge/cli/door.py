@@ -3,7 +3,8 @@
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
@@ -65,7 +66,18 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _usage_of(error: CycloptsError) -> str:
     command = " ".join(["judge", *(error.command_chain or ())])
-    return f"{str(error).strip()}\nsee {command} --help"
+    cause = error.__cause__
+    if cause is not None and hasattr(cause, "errors"):  # pydantic's, whose text spans lines
+        problems = "\n".join(_flag_problem(problem) for problem in cause.errors())
+    else:
+        problems = str(error).strip()
+    return f"{problems}\nsee {command} --help"
+
+
+def _flag_problem(problem: Mapping[str, Any]) -> str:
+    flag = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
+    where = f"{flag} {problem['input']}: " if problem["loc"] else ""
+    return where + str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _say(text: str, code: int) -> int:

@@ -1,7 +1,7 @@
-"""Flags of `judge run` as overrides of the settings. Pure, but for the look into the config file."""
+"""Flags of `judge run` as overrides of the settings."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from judge.errors import ConfigError
 from judge.labels import Rule
+from judge.overlay import toml_value
 
 
 @Parameter(name="*")
@@ -30,7 +31,7 @@ class SettingFlags:
     timeout_s: float | None = None
     """Seconds for one request to the first judge's endpoint."""
     set: Annotated[list[str] | None, Parameter(name="--set")] = None
-    """KEY=VALUE of any setting, such as endpoints.local.max_in_flight=256; may be repeated."""
+    """TABLE.KEY=VALUE of any setting, such as endpoints.local.timeout_s=30; may be repeated."""
 
 
 def overrides_of(
@@ -38,7 +39,7 @@ def overrides_of(
 ) -> dict[str, Any]:
     """Return dotted keys and values, as `load_settings` takes them.
 
-    Raises ConfigError for a --set that is not KEY=VALUE.
+    Raises ConfigError for a --set that is not TABLE.KEY=VALUE.
     """
     overrides = dict(_assignment(text) for text in flags.set or ())
     name, is_known = _first_endpoint(overrides, config, environ)
@@ -57,17 +58,9 @@ def overrides_of(
 
 def _assignment(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f'--set "{text}": write KEY=VALUE, such as run.max_dropped=0.1')
+    if not equals or "." not in key:
+        raise ConfigError(f'--set "{text}": write TABLE.KEY=VALUE, such as run.max_dropped=0.1')
     return key.strip(), toml_value(value.strip())
-
-
-def toml_value(text: str) -> Any:
-    """Return the TOML value that a text stands for, or the text itself where it is none."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _first_endpoint(

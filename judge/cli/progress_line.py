@@ -40,8 +40,7 @@ def progress_record(progress: Progress, elapsed_s: float, rate: float, *, proble
         fields["left_s"] = round(progress.pending / rate)
     fields["in_flight"] = progress.in_flight
     fields["repeated"] = progress.sends_repeated
-    for status, count in list(progress.statuses.items()):
-        fields[status] = count
+    fields.update(progress.statuses)
     if progress.compared:
         fields["flips_percent"] = f"{100 * progress.flipped / progress.compared:.1f}"
     words = " ".join(f"{key}={value}" for key, value in fields.items())
@@ -79,10 +78,10 @@ def per_second(rate: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time span in the two largest units that matter: "9 s", "3 min 20 s", "2 h 5 min"."""
+    """Return a time span in its two largest units: "9 s", "3 min 20 s", "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+        return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
@@ -90,8 +89,8 @@ def duration(seconds: float) -> str:
 
 def _parts(progress: Progress, elapsed_s: float, rate: float) -> list[tuple[str, ...]]:
     """Return what a line says after the counts, each part with its shorter wordings."""
-    time = duration(round(elapsed_s))
-    left = f"{duration(round(progress.pending / rate))} left" if rate > 0 else ""
+    time = duration(elapsed_s)
+    left = f"{duration(progress.pending / rate)} left" if rate > 0 else ""
     parts: list[tuple[str, ...]] = [
         (per_second(rate),),
         (f"{time}, {left}", left) if left else (time,),

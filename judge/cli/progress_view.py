@@ -1,4 +1,4 @@
-"""Showing a job while it runs: a line that is rewritten on a terminal, a line now and then elsewhere.
+"""Showing a job while it runs: one rewritten line on a terminal, a record now and then elsewhere.
 
 The view has a thread of its own, so that a terminal that stands still never holds up the job.
 """
@@ -83,7 +83,7 @@ class ProgressView:
         progress = self._progress
         if progress is None:
             if elapsed_s >= READING_SHOWS_AFTER_S:
-                self._put(f"reading {self._source} ({duration(round(elapsed_s))})")
+                self._put(f"reading {self._source} ({duration(elapsed_s)})")
             return
         rate = self._rates.rate(now_s, progress.judged)
         problem = self._recent_problem(progress, now_s)

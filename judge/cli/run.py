@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
-from judge import api
+from judge.api import DEFAULT_LEDGER, arun
 from judge.asking import Stop
 from judge.cli.overrides import SettingFlags, overrides_of
 from judge.cli.progress_view import ProgressView
@@ -22,6 +23,7 @@ from judge.records import Status
 
 CONFIG_HERE = Path("judge.toml")
 
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
 Input = Annotated[str, Parameter(name="INPUT", allow_leading_hyphen=True)]
 
 
@@ -30,9 +32,9 @@ Input = Annotated[str, Parameter(name="INPUT", allow_leading_hyphen=True)]
 class InputFlags:
     """Which lines of the input take part, and what is asked again."""
 
-    limit: int | None = None
+    limit: Count | None = None
     """Judge only the first N pairs."""
-    sample: int | None = None
+    sample: Count | None = None
     """Judge N pairs drawn at random."""
     seed: int = 0
     """Seed of --sample."""
@@ -42,12 +44,12 @@ class InputFlags:
     """Leave out lines that cannot be read, instead of stopping before anything is asked."""
 
 
-def run(
+def command(
     input_: Input,
     /,
     *,
     config: Path | None = None,
-    ledger: Path = api.DEFAULT_LEDGER,
+    ledger: Path = DEFAULT_LEDGER,
     settings: SettingFlags | None = None,
     lines: InputFlags | None = None,
     quiet: bool = False,
@@ -93,10 +95,12 @@ async def watched_run(
 
     def begin(progress: Progress) -> None:
         talk.say("\n".join(opening_lines(progress, settings, ledger)))
+        if lines.retry:
+            talk.say(f"asking again what ended as {' or '.join(lines.retry)}")
         view.begin(progress)
 
     with ProgressView(talk, source) as view:
-        result = await api.arun(
+        result = await arun(
             source,
             settings=settings,
             ledger=ledger,

@@ -49,7 +49,7 @@ def early_end(result: RunResult) -> str | None:
         return cause if RESUME in cause else f"{cause}; {RESUME}"
     if not result.progress.pending:
         return None
-    why = "interrupted" if result.is_interrupted else "not everything could be asked"
+    why = "interrupted" if result.is_interrupted else _most_common(result.progress.deferred)
     return f"{why}: {_many(result.progress.pending, 'ask')} still pending; {RESUME}"
 
 
@@ -58,7 +58,7 @@ def closing_lines(result: RunResult) -> list[str]:
     return [
         f"judged    {_judged(result)}",
         f"labels    {_labels(result)}; rule {result.rule}",
-        f"orders    {_orders(result.progress)}",
+        f"orders    {_orders(result)}",
         f"requests  {_requests(result.progress)}",
         f"stored    {result.ledger}, run {result.run_id}; next: {_next_step(result)}",
     ]
@@ -67,12 +67,12 @@ def closing_lines(result: RunResult) -> list[str]:
 def _judged(result: RunResult) -> str:
     progress = result.progress
     done = f"{progress.done:,} of {_many(progress.total, 'ask')}"
+    time = f"{result.seconds:.1f} s" if result.seconds < 60 else duration(result.seconds)
     if not progress.judged:
-        return f"{done}: {to_do(progress)}; {duration(result.seconds)}"
+        return f"{done}: {to_do(progress)}; {time}"
     rate = per_second(progress.judged / result.seconds) if result.seconds > 0 else "at once"
     return (
-        f"{done}: {progress.judged:,} now, {progress.stored_before:,} stored before; "
-        f"{duration(result.seconds)}, {rate}"
+        f"{done}: {progress.judged:,} now, {progress.stored_before:,} stored before; {time}, {rate}"
     )
 
 
@@ -91,15 +91,17 @@ def _labels(result: RunResult) -> str:
     return ", ".join(words)
 
 
-def _orders(progress: Progress) -> str:
+def _orders(result: RunResult) -> str:
+    progress = result.progress
     flips = "no pair compared in both orders now"
     if progress.compared:
         share = percent(progress.flipped, progress.compared)
         compared = _many(progress.compared, "pair")
         flips = f"{progress.flipped:,} of {compared} flipped with the order ({share})"
-    return (
-        f"{flips}; without a verdict {_with_reasons(progress.without_verdict, progress.statuses)}"
-    )
+    dropped = f"{result.dropped:,} of {_many(progress.total, 'ask')}"
+    if progress.statuses:
+        dropped += f" (now: {counts(progress.statuses)})"
+    return f"{flips}; without a verdict {dropped}"
 
 
 def _requests(progress: Progress) -> str:
@@ -107,6 +109,10 @@ def _requests(progress: Progress) -> str:
         {_shortened(reason): count for reason, count in progress.deferred.most_common()}
     )
     return f"{retries(progress)}; pending {_with_reasons(progress.pending, reasons)}"
+
+
+def _most_common(reasons: Counter[str]) -> str:
+    return on_one_line(reasons.most_common(1)[0][0]) if reasons else "ended early"
 
 
 def _next_step(result: RunResult) -> str:

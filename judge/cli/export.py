@@ -1,0 +1,54 @@
+"""`judge export`: deliver what was decided."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from judge.api import DEFAULT_LEDGER, export
+from judge.cli.talk import talk_on_stderr
+
+if TYPE_CHECKING:
+    from judge.export import Manifest
+
+
+def command(
+    *,
+    out: Path,
+    to: Literal["trl", "labels"] = "trl",
+    style: Literal["conversational", "standard"] = "conversational",
+    ledger: Path = DEFAULT_LEDGER,
+    run: str = "latest",
+    partial: bool = False,
+) -> int:
+    """Write the pairs that one answer won as training data, and a manifest beside the file.
+
+    Ties, inconsistent and undecided pairs are never written as a preference; the manifest counts
+    them.
+
+    Parameters
+    ----------
+    out
+        File to write; it appears only once it is whole.
+    to
+        trl: preference rows for training; labels: every pair with its outcome.
+    style
+        How trl rows write texts: as messages, or as plain strings.
+    ledger
+        Where the judgments are kept.
+    run
+        A run's id, or latest.
+    partial
+        Export although asks are still pending; the manifest says so.
+    """
+    manifest = export(out, ledger=ledger, to=to, style=style, run=run, partial=partial)
+    talk_on_stderr().say(manifest_line(manifest, out))
+    return 0
+
+
+def manifest_line(manifest: "Manifest", out: Path) -> str:
+    """Return in one line what an export holds and what it leaves out."""
+    left_out = ", ".join(f"{name} {count:,}" for name, count in manifest.left_out.items())
+    partial = "; partial: some pairs still wait for a judgment" if manifest.is_partial else ""
+    return (
+        f"wrote {manifest.rows:,} of {manifest.pairs:,} pairs to {out}"
+        f"; left out: {left_out or 'nothing'}{partial}"
+    )
