@@ -6,9 +6,11 @@ asked again in the next pass, as long as passes get somewhere.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 from judge.chat import ChatModel
 from judge.errors import AccountError, EndpointError, EvenhandError
@@ -22,9 +24,11 @@ from judge.records import Status
 from judge.retry import RetryBudget, RetryPolicy
 from judge.workers import FirstWave, run_workers
 
-FIRST_WAVE = 8
+FIRST_WAVE = 7
+"""With the question for the models and two more before the third refusal: 10 requests at most."""
 PATIENCE_ROUND_TRIPS = 2
-PATIENCE_FLOOR_S = 0.02
+PATIENCE_FLOOR_S = 0.1
+"""Refusals may take longer than the question for the models; a first reply takes longer still."""
 ACCOUNT_ERRORS_IN_A_ROW = 3
 OUTAGE_DEFERRALS_IN_A_ROW = 20
 MIN_PAGE = 128
@@ -67,6 +71,7 @@ async def ask_missing(
     """Ask what the run lacks and commit every judgment; returns when nothing more can be had.
 
     `reader` is a second connection to the same ledger. Statuses in `retry` are asked once more.
+    Raises LedgerError when a commit fails: what was committed before it is kept.
     """
     async with LedgerWriter(ledger) as writer:
         pages = _PageReader(reader, run_id)
@@ -75,9 +80,7 @@ async def ask_missing(
         while True:
             before = progress.judged
             progress.deferred.clear()
-            async with asyncio.TaskGroup() as group:
-                for desk in desks:
-                    group.create_task(desk.work_through(retry, is_first=is_first))
+            await _at_once([desk.work_through(retry, is_first=is_first) for desk in desks])
             if stop.event.is_set() or not progress.deferred or progress.judged == before or retry:
                 return
             is_first = False
@@ -137,19 +140,19 @@ class EndpointDesk:
 
     async def _ask(self, ask: Ask) -> None:
         with self._progress.asking():
-            try:
-                result = await judge_once(ask, self._pool.chat, self._retries, now=_now())
-            except AccountError as error:
-                await self._defer(ask, Deferred(str(error), 1))
-                self._note_refusal(error)
+            result = await judge_once(ask, self._pool.chat, self._retries, now=_now())
+            # What it means for the job comes first: a commit takes time in which others would ask.
+            if isinstance(result, Deferred):
+                if isinstance(result.failure, AccountError):
+                    self._note_refusal(result.failure)
+                else:
+                    self._answered.set()
+                    self._note_outage(result)
+                await self._defer(ask, result)
                 return
             self._answered.set()
-            if isinstance(result, Deferred):
-                await self._defer(ask, result)
-                self._note_outage(result)
-                return
+            self._refusals_in_a_row = self._deferrals_in_a_row = 0
             await self._writer.append(result)
-        self._refusals_in_a_row = self._deferrals_in_a_row = 0
         self._progress.note_judgment(result, is_new_ask=ask.sample == 0)
 
     async def _defer(self, ask: Ask, deferred: Deferred) -> None:
@@ -194,10 +197,36 @@ class _PageReader:
     async def read(
         self, judge_keys: Sequence[str], *, after: int, page_size: int
     ) -> list[WorkItem]:
+        read = partial(
+            work_page, self._ledger, self.run_id, judge_keys, after=after, page_size=page_size
+        )
         async with self._turn:
-            return await asyncio.to_thread(
-                work_page, self._ledger, self.run_id, judge_keys, after=after, page_size=page_size
-            )
+            reading = asyncio.get_running_loop().run_in_executor(None, read)
+            try:
+                return await asyncio.shield(reading)
+            except asyncio.CancelledError:
+                await asyncio.wait([reading])  # the thread reads on, and the connection is its own
+                raise
+
+
+async def _at_once(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Await all at once; raises the first error itself, not a group of it."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as failed:
+        error = _first_error(failed)
+        raise error from error.__cause__
+
+
+def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error in a group of groups; a bug goes before an error of ours."""
+    ours, bugs = group.split(EvenhandError)
+    error: BaseException = bugs or ours or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _asks(

@@ -8,14 +8,15 @@ from pydantic_core import from_json
 
 from judge.chat import ChatModel, ChatRequest, Reply
 from judge.config import Endpoint, Judge
-from judge.errors import AccountError, ConfigError, ItemError
+from judge.errors import ConfigError, EndpointError, ItemError
 from judge.identity import judge_key, judgment_id
 from judge.records import Judgment, Order, Status, Verdict
 from judge.retry import Delivery, RetryPolicy
 from judge.verdicts import PARSER, parse_verdict
 from prompts.errors import PromptError
+from prompts.filling import ANSWER_HOLES
 from prompts.loader import load_prompt
-from prompts.template import JudgePrompt
+from prompts.template import JudgePrompt, VerdictFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,14 @@ class Ask:
 class Deferred:
     """An ask that stays pending, with the last failure. Never a judgment."""
 
-    reason: str
+    failure: EndpointError
+    """An AccountError when no ask can succeed, otherwise a TransientError."""
     attempts: int
+    """Requests sent."""
+
+    @property
+    def reason(self) -> str:
+        return str(self.failure)
 
 
 def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
@@ -65,10 +72,10 @@ def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
         prompt = load_prompt(judge.prompt)
     except PromptError as error:
         raise ConfigError(f'judge "{judge.display_name}": {error}') from error
-    if "reference" in prompt.holes:
+    if prompt.holes != ANSWER_HOLES or prompt.verdict_format is not VerdictFormat.MTBENCH:
         raise ConfigError(
-            f'judge "{judge.display_name}": prompt {judge.prompt} needs a reference answer, '
-            "which judging does not fill in; use pair or pair-tie"
+            f'judge "{judge.display_name}": prompt {judge.prompt} shows more than a question and '
+            "two answers, or wants no explanation; judging cannot use it, use pair or pair-tie"
         )
     asked = {**judge.sampling(), "max_tokens": judge.max_tokens, **endpoint.extra_body}
     return ResolvedJudge(
@@ -97,21 +104,17 @@ async def judge_once(
     """Return the judgment of one ask, or why it stays pending.
 
     A reply that was cut at the token limit is never read: it is asked once more with twice the
-    limit and then counted as truncated. Raises AccountError when no ask can succeed.
+    limit and then counted as truncated.
     """
     request, rewrites = _request(ask)
-    try:
-        delivery = await retries.deliver(lambda: chat.complete(request))
-        if delivery.reply is not None and delivery.reply.finish_reason == "length":
-            delivery = await _longer(delivery, request, chat, retries)
-    except ItemError as error:
-        return _judgment(ask, error, attempts=1, rewrites=rewrites, now=now)
-    except AccountError as error:
-        error.add_note(f"content {ask.content_id}, {ask.order.value} order")
-        raise
-    if delivery.reply is None:
-        return Deferred(str(delivery.failure), delivery.attempts)
-    return _judgment(ask, delivery.reply, attempts=delivery.attempts, rewrites=rewrites, now=now)
+    delivery = await retries.deliver(lambda: chat.complete(request))
+    if delivery.reply is not None and delivery.reply.finish_reason == "length":
+        delivery = await _longer(delivery, request, chat, retries)
+    outcome, attempts = delivery.reply or delivery.failure, delivery.attempts
+    assert outcome is not None  # a delivery has one of the two
+    if isinstance(outcome, EndpointError) and not isinstance(outcome, ItemError):
+        return Deferred(outcome, attempts)
+    return _judgment(ask, outcome, attempts=attempts, rewrites=rewrites, now=now)
 
 
 async def _longer(
@@ -119,11 +122,10 @@ async def _longer(
 ) -> Delivery:
     """Return the delivery of the same request with twice the room, or the cut one if refused."""
     longer = replace(request, max_tokens=2 * request.max_tokens)
-    try:
-        again = await retries.deliver(lambda: chat.complete(longer))
-    except ItemError:
-        return replace(cut, attempts=cut.attempts + 1)
-    return replace(again, attempts=cut.attempts + again.attempts)
+    again = await retries.deliver(lambda: chat.complete(longer))
+    # Twice the limit may exceed the model's context; that says nothing against the item.
+    kept = cut if isinstance(again.failure, ItemError) else again
+    return replace(kept, attempts=cut.attempts + again.attempts)
 
 
 def _request(ask: Ask) -> tuple[ChatRequest, int]:

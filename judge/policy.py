@@ -23,8 +23,8 @@ def both_orders(
 ) -> list[Question]:
     """Return what is missing for every judge to have answered in both orders.
 
-    An order whose every answer ended in a status of `retry` is asked again with the next sample
-    number; an order with a verdict, or with another status, never is.
+    An order without a verdict whose newest answer ended in a status of `retry` is asked again
+    with the next sample number; an order with a verdict, or with another status, never is.
     """
     questions = []
     for judge_key in judge_keys:
@@ -32,7 +32,8 @@ def both_orders(
             past = [a for a in answered if a.judge_key == judge_key and a.order is order]
             if not past:
                 questions.append(Question(judge_key, order, 0))
-            elif all(a.status in retry for a in past):
-                next_sample = 1 + max(a.sample for a in past)
-                questions.append(Question(judge_key, order, next_sample))
+            elif retry and all(a.verdict is None for a in past):
+                newest = max(past, key=lambda a: a.sample)
+                if newest.status in retry:
+                    questions.append(Question(judge_key, order, newest.sample + 1))
     return questions

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from judge.chat import Reply
-from judge.errors import ThrottledError, TransientError
+from judge.errors import EndpointError, ThrottledError, TransientError
 
 MAX_ATTEMPTS = 6
 MAX_ELAPSED_S = 900.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 16.0
+MOST_DOUBLINGS = 10
 JITTER_SHARE = 0.25
-"""Retry-After is a floor: up to this share is added, so that workers do not wake together."""
+"""Retry-After is a floor: at least up to this share is added, so that workers wake apart."""
 
 
 @dataclass
@@ -47,11 +48,13 @@ class RetryBudget:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How sending one request ended: a reply, or the last failure of those that were allowed."""
+    """How sending one request ended. Exactly one of `reply` and `failure` is set."""
 
     reply: Reply | None
-    failure: TransientError | None
+    failure: EndpointError | None
+    """The last one: a TransientError once no more retries are allowed, any other at once."""
     attempts: int
+    """Requests sent."""
 
 
 class RetryPolicy:
@@ -77,16 +80,19 @@ class RetryPolicy:
     async def deliver(self, send: Callable[[], Awaitable[Reply]]) -> Delivery:
         """Send until there is a reply, a limit is reached or the job stops.
 
-        Errors other than TransientError pass through.
+        A TransientError is retried, any other EndpointError is final; the rest pass through.
         """
         self._budget.note_first_send()
+        started_s = asyncio.get_running_loop().time()
         try:
             return Delivery(await send(), None, 1)
         except TransientError as error:
-            return await self._send_again(send, error)
+            return await self._send_again(send, error, started_s)
+        except EndpointError as error:
+            return Delivery(None, error, 1)
 
     async def _send_again(
-        self, send: Callable[[], Awaitable[Reply]], first: TransientError
+        self, send: Callable[[], Awaitable[Reply]], first: TransientError, started_s: float
     ) -> Delivery:
         attempts = 0
         last = first
@@ -105,26 +111,28 @@ class RetryPolicy:
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
-            stop=_GiveUp(self._budget, self._stop),
+            stop=_GiveUp(self._budget, self._stop, started_s),
             wait=self._wait_s,
+            # Not in `wait`: tenacity asks how long before it asks whether.
+            before_sleep=lambda state: self._on_wait(_failure(state), state.upcoming_sleep),
             sleep=self._sleep,
             reraise=True,
         )
         try:
             return Delivery(await retrying(attempt), None, attempts)
-        except TransientError as error:
+        except EndpointError as error:
             return Delivery(None, error, attempts)
 
     def _wait_s(self, state: RetryCallState) -> float:
         error = _failure(state)
+        # 429s do not count as attempts, so there may be thousands: the power must stay a number.
+        doublings = min(state.attempt_number - 1, MOST_DOUBLINGS)
+        ceiling = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**doublings)
         asked = error.retry_after_s if isinstance(error, ThrottledError) else None
-        if asked is not None:
-            wait_s = asked + self._rng.uniform(0.0, JITTER_SHARE * max(asked, 1.0))
-        else:
-            ceiling = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
-            wait_s = self._rng.uniform(0.0, ceiling)
-        self._on_wait(error, wait_s)
-        return wait_s
+        if asked is None:
+            return self._rng.uniform(0.0, ceiling)
+        # The ceiling too, so that an endpoint that says "0 seconds" each time is not hammered.
+        return asked + self._rng.uniform(0.0, max(JITTER_SHARE * asked, ceiling))
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -137,23 +145,23 @@ class RetryPolicy:
 class _GiveUp:
     """tenacity's `stop`: too many failures, too much time, no budget, or the job stops."""
 
-    def __init__(self, budget: RetryBudget, stop: asyncio.Event) -> None:
+    def __init__(self, budget: RetryBudget, stop: asyncio.Event, started_s: float) -> None:
         self._budget = budget
         self._stop = stop
+        self._started_s = started_s
         self._failures = 0
 
     def __call__(self, state: RetryCallState) -> bool:
         if self._stop.is_set():
             return True
-        elapsed = state.seconds_since_start or 0.0
-        error = _failure(state)
-        if isinstance(error, ThrottledError):
-            # Waiting as told is not a failed attempt; only the time is bounded.
-            return elapsed + (error.retry_after_s or 0.0) > MAX_ELAPSED_S
-        self._failures += 1
-        if self._failures >= MAX_ATTEMPTS or elapsed > MAX_ELAPSED_S:
+        # The loop's clock, not tenacity's: it is the one that the waits run on.
+        elapsed_s = asyncio.get_running_loop().time() - self._started_s
+        if elapsed_s + state.upcoming_sleep > MAX_ELAPSED_S:
             return True
-        return not self._budget.grant()
+        if isinstance(_failure(state), ThrottledError):
+            return False  # waiting as told is not a failed attempt; only the time is bounded
+        self._failures += 1
+        return self._failures >= MAX_ATTEMPTS or not self._budget.grant()
 
 
 def _failure(state: RetryCallState) -> TransientError:

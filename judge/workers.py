@@ -13,7 +13,8 @@ Job = TypeVar("Job")
 class FirstWave:
     """A few workers go first, so that a refusal of everything costs a few requests, not hundreds.
 
-    The rest follow after `answered` is set or `patience_s` has passed, whichever is sooner.
+    The rest follow after `answered` is set or `patience_s` has passed, whichever is sooner, and
+    at once when the jobs run out or are stopped.
     """
 
     size: int
@@ -45,8 +46,9 @@ async def run_workers(
         while not stop.is_set():
             job = await feed.next()
             if job is None or stop.is_set():
-                return
+                break
             await work(job)
+        opened.set()  # nothing is left to begin: no one need wait any longer
 
     async with asyncio.TaskGroup() as around:
         filling = around.create_task(feed.fill())

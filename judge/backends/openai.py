@@ -4,6 +4,7 @@ The SDK's own call costs about seven times the CPU of the request it makes, so t
 the wire format itself, with the SDK's base URL, key and error semantics.
 """
 
+import asyncio
 import difflib
 import time
 from types import TracebackType
@@ -11,18 +12,27 @@ from typing import Self
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from multidict import CIMultiDict
 from pydantic import SecretStr
 from pydantic_core import to_json
 from yarl import URL
 
-from judge.backends.wire import Answer, listed_models, read_error, read_reply
+from judge.backends.wire import Answer, listed_models, one_line, read_error, read_reply
 from judge.chat import ChatRequest, Reply
 from judge.config import Endpoint
-from judge.errors import AccountError, EndpointError, TransientError, UnreachableError
+from judge.errors import (
+    AccountError,
+    ConfigError,
+    EndpointError,
+    TransientError,
+    UnreachableError,
+)
 
 MAX_REPLY_BYTES = 8 * 2**20
 CONNECT_TIMEOUT_S = 10.0
 PREFLIGHT_TIMEOUT_S = 10.0
+SHORTEST_SECRET = 8
+"""Local servers are given keys such as EMPTY, which are words of many an error."""
 
 
 class OpenAIChat:
@@ -36,17 +46,16 @@ class OpenAIChat:
         self._name = name
         self._endpoint = endpoint
         self._key = key
-        self._url = URL(endpoint.base_url.rstrip("/") + "/chat/completions")
+        self._url = _address(name, endpoint.base_url, "chat/completions")
+        self._headers = _headers(endpoint, key)
         self._timeout = _timeout(endpoint.timeout_s)
+        self._listed: tuple[str, ...] = ()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        headers = {"Content-Type": "application/json", **self._endpoint.headers}
-        if self._key is not None:
-            headers["Authorization"] = f"Bearer {self._key.get_secret_value()}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
-            headers=headers,
+            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             # Looked up once: aiohttp's trust_env asks the environment again for every request.
             proxy=proxy_for(self._url),
@@ -66,37 +75,57 @@ class OpenAIChat:
         """Return the reply; raises as `ChatModel.complete` says."""
         body = self._body(request)
         started = time.perf_counter()
-        answer = await self._send("POST", self._url, body)
-        latency_s = time.perf_counter() - started
-        if answer.status != 200:
-            raise read_error(answer, where=self._name)
-        return read_reply(
-            answer,
-            latency_s=latency_s,
-            accept_missing_finish_reason=self._endpoint.accept_missing_finish_reason,
-        )
+        try:
+            answer = await self._send("POST", self._url, body)
+            latency_s = time.perf_counter() - started
+            if answer.status != 200:
+                raise self._refusal(answer, request.model)
+            return read_reply(
+                answer,
+                latency_s=latency_s,
+                accept_missing_finish_reason=self._endpoint.accept_missing_finish_reason,
+            )
+        except EndpointError as error:
+            self._hide_key(error)
+            raise
 
     async def preflight(self, model: str) -> float:
         """Return the seconds of one cheap round trip, having asked the endpoint for its models.
 
-        Finds a wrong address, key or model before the first paid request: raises
-        UnreachableError or AccountError for those. Whatever else the endpoint makes of the question
-        is left to the first real request, for many servers do not list their models.
+        Finds a wrong address or key before the first paid request: raises UnreachableError or
+        AccountError for those. Whatever else the endpoint makes of the question is left to the
+        first real request: many servers do not list their models, or not under every name that
+        they accept, and some keys may chat but not list.
         """
-        started = time.perf_counter()
-        url = URL(self._endpoint.base_url.rstrip("/") + "/models")
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        url = _address(self._name, self._endpoint.base_url, "models")
         try:
             answer = await self._send("GET", url, None, _timeout(PREFLIGHT_TIMEOUT_S))
-        except (UnreachableError, AccountError):
+            if answer.status in (401, 402):
+                raise self._refusal(answer, model)
+        except (UnreachableError, AccountError) as error:
+            self._hide_key(error)
             raise
         except TransientError:
-            return time.perf_counter() - started
-        round_trip_s = time.perf_counter() - started
-        if answer.status in (401, 402, 403):
-            raise read_error(answer, where=self._name)
+            return clock() - started
         if answer.status == 200:
-            _check_model(model, listed_models(answer.body), self._name)
-        return round_trip_s
+            self._listed = listed_models(answer.body)
+        return clock() - started
+
+    def _refusal(self, answer: Answer, model: str) -> EndpointError:
+        """Return the error in an answer; an unknown model is met with the nearest one listed."""
+        error = read_error(answer, where=self._name)
+        if answer.status == 404 and self._listed and model not in self._listed:
+            near = difflib.get_close_matches(model, self._listed, n=1) or self._listed[:1]
+            error.args = (f'{error}; it has "{one_line(near[0])}"',)
+        return error
+
+    def _hide_key(self, error: EndpointError) -> None:
+        """Take the key out of an error's message: some servers quote it back."""
+        key = self._key.get_secret_value() if self._key else ""
+        if len(key) >= SHORTEST_SECRET and key in str(error):
+            error.args = (str(error).replace(key, "[key]"),)
 
     async def _send(
         self,
@@ -111,18 +140,22 @@ class OpenAIChat:
             async with self._session.request(
                 method, url, data=body, allow_redirects=False, timeout=timeout or self._timeout
             ) as response:
-                return Answer(response.status, response.headers, await _read_bounded(response))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                body_read = await _read_bounded(response, self._name)
+                return Answer(response.status, response.headers, body_read)
+        # ValueError is how aiohttp refuses headers, addresses and proxies it cannot send.
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise self._translated(error) from error
 
     def _translated(self, error: Exception) -> EndpointError:
-        address = self._endpoint.base_url
-        if isinstance(error, aiohttp.InvalidURL | aiohttp.ClientSSLError):
-            return AccountError(f"{self._name}: {error}; check base_url and its certificate")
+        if isinstance(error, ValueError | aiohttp.ClientSSLError):  # InvalidURL is a ValueError
+            return AccountError(
+                f"{self._name}: {one_line(str(error))}; check base_url, its certificate and headers"
+            )
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             cause = getattr(error, "os_error", None) or "timed out"
+            # Without a user and password that the address may hold.
             return UnreachableError(
-                f"{self._name}: cannot connect to {address} ({cause}); "
+                f"{self._name}: cannot connect to {self._url.origin()} ({cause}); "
                 "start the server, or check base_url",
                 kind="unreachable",
             )
@@ -130,7 +163,7 @@ class OpenAIChat:
             return TransientError(f"{self._name}: no answer within timeout_s", kind="time-out")
         if isinstance(error, aiohttp.ClientPayloadError):
             return TransientError(f"{self._name}: the answer broke off", kind="cut answer")
-        cause = str(error) or type(error).__name__
+        cause = one_line(str(error)) or type(error).__name__
         return TransientError(f"{self._name}: connection lost ({cause})", kind="reset")
 
     def _body(self, request: ChatRequest) -> bytes:
@@ -160,10 +193,31 @@ def _timeout(total_s: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_TIMEOUT_S)
 
 
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body; TransientError once it exceeds the limit, without reading on."""
+def _address(name: str, base_url: str, path: str) -> URL:
+    """Return base_url with a path added; ConfigError where it is no address."""
+    try:
+        return URL(f"{base_url.rstrip('/')}/{path}")
+    except ValueError as error:
+        raise ConfigError(f'endpoint "{name}": base_url is no address ({error})') from error
+
+
+def _headers(endpoint: Endpoint, key: SecretStr | None) -> CIMultiDict[str]:
+    """Return the headers of every request; the key goes before a header of the settings."""
+    headers = CIMultiDict({"Content-Type": "application/json"})
+    headers.update(endpoint.headers)
+    if key is not None:
+        headers["Authorization"] = f"Bearer {key.get_secret_value()}"
+    return headers
+
+
+async def _read_bounded(response: aiohttp.ClientResponse, where: str) -> bytes:
+    """Return the body; TransientError once it exceeds the limit, without reading on.
+
+    The limit is on the body as decompressed, whose length no header tells.
+    """
     length = response.content_length
-    if length is not None and length <= MAX_REPLY_BYTES:
+    is_plain = "Content-Encoding" not in response.headers
+    if is_plain and length is not None and length <= MAX_REPLY_BYTES:
         return await response.read()
     parts: list[bytes] = []
     size = 0
@@ -171,20 +225,9 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
         size += len(part)
         if size > MAX_REPLY_BYTES:
             response.close()
-            raise TransientError(f"the answer is longer than {MAX_REPLY_BYTES // 2**20} MiB")
+            raise TransientError(
+                f"{where}: the answer is longer than {MAX_REPLY_BYTES // 2**20} MiB",
+                kind="endless answer",
+            )
         parts.append(part)
     return b"".join(parts)
-
-
-def _check_model(model: str, listed: tuple[str, ...], where: str) -> None:
-    """Raise AccountError when an endpoint lists a similar model but not this one.
-
-    Lists are often incomplete, so a name that resembles nothing listed is left to the endpoint.
-    """
-    if not listed or model in listed:
-        return
-    near = difflib.get_close_matches(model, listed, n=1)
-    if near or len(listed) == 1:
-        raise AccountError(
-            f'{where}: there is no model "{model}"; did you mean "{(near or listed)[0]}"?'
-        )

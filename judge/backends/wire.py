@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from pydantic_core import from_json
@@ -40,6 +41,12 @@ REMEDIES = {
     429: "the account is out of credit; add some, then run the same command again",
 }
 QUOTED_CHARS = 200
+UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+"""What reading a body of the wrong shape raises."""
+BROKEN_OFF = frozenset({"error", "abort"})
+"""Finish reasons by which gateways and servers say that they failed in mid-reply."""
+MOST_TOKENS = 10**12
+"""More than any reply can have; a larger count is a mistake, and no database could hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +63,18 @@ def read_reply(
 ) -> Reply:
     """Return the reply in a 200 answer.
 
-    Raises TransientError when the body is not a whole reply: HTML, cut JSON, no finish reason.
+    Raises TransientError when the body is not a whole reply: HTML, cut JSON, no finish reason, or
+    one that says the server failed.
     """
     try:
         document = _parse(answer.body)
         choice = document["choices"][0]
         message = choice["message"]
         finish_reason = choice.get("finish_reason")
-        text = message.get("content")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        if finish_reason != "stop":
+            finish_reason = _word(finish_reason)
+        content = message.get("content")
+    except UNREADABLE as error:
         raise TransientError(
             f"the endpoint answered 200 without a reply in it: {_quote(answer.body)}"
         ) from error
@@ -76,11 +86,16 @@ def read_reply(
                 kind="no finish reason",
             )
         finish_reason = "stop"
+    if finish_reason in BROKEN_OFF:
+        raise TransientError(
+            f"the endpoint broke off its reply with finish_reason {finish_reason}",
+            kind="cut answer",
+        )
     usage = document.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Reply(
-        text=_utf8(text) if isinstance(text, str) else "",
-        finish_reason=str(finish_reason),
+        text=_utf8(_text(content)),
+        finish_reason=finish_reason,
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
         latency_s=latency_s,
@@ -90,17 +105,17 @@ def read_reply(
 def read_error(answer: Answer, *, where: str) -> EndpointError:
     """Return the error that an answer other than 200 means, by status and error code."""
     status = answer.status
-    code, message = _envelope(answer.body)
+    code, message, is_account = _envelope(answer.body)
     said = f"{where}: HTTP {status}" + (f" {code}" if code else "") + f": {message}"
-    if status == 429 and code not in ACCOUNT_CODES:
+    if status == 429 and not is_account:
         return ThrottledError(said, retry_after_s(answer.headers))
-    if status in ACCOUNT_STATUSES or code in ACCOUNT_CODES:
-        is_certain = status == 402 or code in ACCOUNT_CODES
+    if status in ACCOUNT_STATUSES or is_account:
+        is_certain = status == 402 or is_account
         return AccountError(f"{said}; {REMEDIES.get(status, REMEDIES[429])}", is_certain=is_certain)
     if status in ITEM_STATUSES:
         return ItemError(said, is_refusal="content_filter" in code or "content_policy" in code)
     if 300 <= status < 400:
-        target = answer.headers.get("Location", "elsewhere")
+        target = one_line(answer.headers.get("Location", "elsewhere"))
         return AccountError(f"{where}: HTTP {status} to {target}; set base_url to that address")
     if 400 <= status < 500 and status not in (408, 409, 425):
         return ItemError(said)
@@ -122,17 +137,19 @@ def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> fl
     if seconds is not None:
         return max(0.0, seconds)
     try:
-        moment = email.utils.parsedate_to_datetime(text).timestamp()
-    except ValueError:
+        moment = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, moment - (time.time() if now is None else now))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)  # HTTP dates are, whether or not they say so
+    return max(0.0, moment.timestamp() - (time.time() if now is None else now))
 
 
 def listed_models(body: bytes) -> tuple[str, ...]:
     """Return the model names in an answer of /models; empty when it cannot be read."""
     try:
         return tuple(str(model["id"]) for model in _parse(body)["data"])
-    except (ValueError, KeyError, TypeError):
+    except UNREADABLE:
         return ()
 
 
@@ -144,6 +161,21 @@ def _parse(body: bytes) -> Any:
         return json.loads(body)
 
 
+def _text(content: object) -> str:
+    """Return a reply's text, which some servers send as a list of parts."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    texts = [part.get("text") for part in content if isinstance(part, dict)]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _word(value: object) -> str | None:
+    """Return a short printable form of a field that should hold one word; None for nothing."""
+    return None if value is None else one_line(str(value)) or None
+
+
 def _utf8(text: str) -> str:
     """Return the text with lone surrogates replaced, so that it can be stored and sent."""
     try:
@@ -153,30 +185,37 @@ def _utf8(text: str) -> str:
     return text
 
 
-def _envelope(body: bytes) -> tuple[str, str]:
-    """Return (code, message) of an OpenAI error body, as far as it can be read."""
+def _envelope(body: bytes) -> tuple[str, str, bool]:
+    """Return (code, message, whether it speaks of the account) of an OpenAI error body.
+
+    What cannot be read is quoted.
+    """
     try:
         document = _parse(body)
         error = document.get("error", document)
         if isinstance(error, str):
-            return "", error
+            return "", one_line(error), False
         message = error.get("message") or error.get("detail") or _quote(body)
-        return str(error.get("code") or error.get("type") or ""), _one_line(str(message))
-    except (ValueError, AttributeError):
-        return "", _quote(body)
+        words = [_word(error.get(name)) for name in ("code", "type")]
+        code = words[0] or words[1] or ""
+        return code, one_line(str(message)), not ACCOUNT_CODES.isdisjoint(words)
+    except UNREADABLE:
+        return "", _quote(body), False
 
 
 def _quote(body: bytes) -> str:
-    return _one_line(body[:QUOTED_CHARS].decode("utf-8", "replace")) or "(empty body)"
+    return one_line(body[:QUOTED_CHARS].decode("utf-8", "replace")) or "(empty body)"
 
 
-def _one_line(text: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
+def one_line(text: str) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in text[: 10 * QUOTED_CHARS])
     return " ".join(printable.split())[:QUOTED_CHARS]
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MOST_TOKENS else None
 
 
 def _number(text: str | None) -> float | None:
