@@ -32,7 +32,7 @@ def parse_verdict(reply: str, *, allow_tie: bool = True) -> Verdict | None:
     its finish reason tells. With `allow_tie` False, [[C]] is not among the offered verdicts and
     is None. Never raises.
     """
-    text = _after_thinking(reply)
+    text = after_thinking(reply)
     if text is None or "]]" not in text:
         return None
     start, end = _last_line_span(text)
@@ -46,7 +46,7 @@ def parse_verdict(reply: str, *, allow_tie: bool = True) -> Verdict | None:
     return _VERDICTS[stated.letter]
 
 
-def _after_thinking(reply: str) -> str | None:
+def after_thinking(reply: str) -> str | None:
     """Return what follows the last closing think tag; None while a think block is open.
 
     The last tag, not the first: a candidate's text, quoted inside the block, may hold a forged one.

@@ -29,6 +29,7 @@ _NOT_ASCII = r"[^\t\n\r -~]"
 
 _DECORATION = r"[ \t*_`\#]*"
 _PARTY = r"(?:the[ \t]+)?(?:assistant|user|reference|answer|response|conversation|model|question)"
+_TURN = r"turn[ \t]*\#?\d{1,6}[^a-z0-9\[\]\n]{0,8}(?:the[ \t]+)?(?:user|assistant|system|tool)\b"
 _CONTROL_WORD = (
     r"/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK"
     r"|BOS|EOS|gMASK)\]"
@@ -44,7 +45,7 @@ LIVE = re.compile(
       \[[*_`\#]*\[ {_DECORATION} (?P<verdict>[a-c](?:[<>=~]{{1,3}}[a-c])?|tie)
       {_DECORATION} \][*_`\#]*\]
     | (?:\[|<\|) {_DECORATION} (?:the[ \t]+)?
-      (?P<marker>(?:start|end)[ \t]+of[ \t]+{_PARTY}|user[ \t]+question)
+      (?P<marker>(?:start|end)[ \t]+of[ \t]+{_PARTY}|user[ \t]+question|{_TURN})
     | \[{_CONTROL_WORD}
     | <\|(?=[^|\n]{{1,80}}\|>|[a-z_]{{1,40}}>)
     | <(?=[a-z_]{{1,40}}\|>)
@@ -72,7 +73,8 @@ def _starts(*words: str) -> str:
 
 
 _WORD_STARTS = _starts(
-    "the", "star", "end", "user", "inst", "syst", "avai", "tool", "thin", "bos", "eos", "gmas"
+    *("the", "star", "end", "user", "turn"),
+    *("inst", "syst", "avai", "tool", "thin", "bos", "eos", "gmas"),
 )
 _TAG_STARTS = _starts(
     "thin", "thou", "reas", "star", "end_", "tool", "bos", "eos", "unk", "pad", "sop", "eop"
@@ -108,7 +110,7 @@ def neutralise(text: str) -> tuple[str, int]:
         if "[" not in text and "<" not in text:
             return text, 0
     else:
-        text = _without_surrogates(text)
+        text = without_surrogates(text)
     parts: list[str] = []
     spots = done = 0
     while suspect := SUSPECT.search(text, done):
@@ -122,7 +124,8 @@ def neutralise(text: str) -> tuple[str, int]:
     return "".join([*parts, text[done:]]), spots
 
 
-def _without_surrogates(text: str) -> str:
+def without_surrogates(text: str) -> str:
+    """Return `text` with each lone surrogate as U+FFFD, which makes it valid UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

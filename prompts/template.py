@@ -1,10 +1,25 @@
 """A prompt template that was read, and how it is filled."""
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from string import Template
+from enum import StrEnum
 
 from prompts.errors import PromptError
-from prompts.neutralise import neutralise
+from prompts.filling import ANSWER_HOLES, CONVERSATION_HOLES, REFERENCE_HOLES, filling
+from prompts.neutralise import neutralise, without_surrogates
+from prompts.shown import TURN_LAYOUT, ChatMessage, Shown, conversation_text
+from prompts.text import Text
+
+
+class VerdictFormat(StrEnum):
+    """How the judge is told to write its verdict, which decides how the reply is read."""
+
+    MTBENCH = "mtbench"
+    """An explanation that ends in [[A]], [[B]] or [[C]]."""
+    TOKEN = "token"
+    """A, B or C and nothing else, so that the probability of that one token is the judge's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,25 +33,6 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Template text cut at its holes: literal, hole, literal, ..., literal."""
-
-    pieces: tuple[str, ...]
-
-    @property
-    def holes(self) -> frozenset[str]:
-        return frozenset(self.pieces[1::2])
-
-    def filled(self, values: dict[str, str]) -> str:
-        """Return the text with each hole replaced once; what is filled in is never read again."""
-        if len(self.pieces) == 1:
-            return self.pieces[0]
-        filled = list(self.pieces)
-        filled[1::2] = [values[hole] for hole in self.pieces[1::2]]
-        return "".join(filled)
-
-
-@dataclass(frozen=True, slots=True)
 class JudgePrompt:
     """A judge prompt template; `load_prompt` makes one."""
 
@@ -45,8 +41,7 @@ class JudgePrompt:
     """Where the idea of the prompt comes from."""
     system: str
     user: str
-    verdict_format: str
-    """How the judge is told to write its verdict, which decides how the reply is read."""
+    verdict_format: VerdictFormat
     allows_tie: bool
     digest: str
     """16 hexadecimal digits over all that can change a reply; name and source are not in it."""
@@ -54,19 +49,53 @@ class JudgePrompt:
     """The fields that `render` needs, all of them and no others."""
     system_text: Text = field(repr=False, compare=False)
     user_text: Text = field(repr=False, compare=False)
+    is_verbatim: bool = False
+    """Texts are filled in as they are, so an answer can forge structure; worth a warning."""
 
-    def render(self, **fields: str) -> Rendered:
+    @property
+    def needs_reference(self) -> bool:
+        """Whether only pairs with a reference answer can be shown."""
+        return not self.holes.isdisjoint(REFERENCE_HOLES)
+
+    @property
+    def is_conversational(self) -> bool:
+        """Whether the two conversations are shown turn by turn, not as question and answers."""
+        return self.holes.isdisjoint(ANSWER_HOLES)
+
+    def render_pair(self, shown: Shown) -> Rendered:
+        """Return the prompt that shows a pair.
+
+        Raises PromptError where the pair lacks what the template shows, such as a reference.
+        """
+        if self.holes == ANSWER_HOLES:  # most prompts, at half the cost
+            return self.render(
+                question=shown.question, answer_a=shown.answer_a, answer_b=shown.answer_b
+            )
+        try:
+            fields = {hole: filling(hole, shown) for hole in self.holes}
+        except PromptError as error:
+            raise PromptError(f"prompt {self.name}: {error}") from error
+        return self.render(**fields)
+
+    def render(self, **fields: str | Sequence[ChatMessage]) -> Rendered:
         """Return the prompt with every hole filled by the neutralised field of its name.
 
-        Raises PromptError where a field is missing or unknown.
+        `conversation_a` and `conversation_b` are messages, every other field is a text. Raises
+        PromptError where a field is missing or unknown.
         """
         if fields.keys() != self.holes:
             raise PromptError(self._mismatch(set(fields)))
+        texts: dict[str, str] = {}
         rewrites = 0
-        for name, text in fields.items():
-            fields[name], spots = neutralise(text)
+        for name, value in fields.items():
+            if not isinstance(value, str):
+                texts[name], spots = conversation_text(value, name[-1].upper())
+            elif self.is_verbatim:
+                texts[name], spots = without_surrogates(value), 0
+            else:
+                texts[name], spots = neutralise(value)
             rewrites += spots
-        return Rendered(self.system_text.filled(fields), self.user_text.filled(fields), rewrites)
+        return Rendered(self.system_text.filled(texts), self.user_text.filled(texts), rewrites)
 
     def _mismatch(self, given: set[str]) -> str:
         missing, unknown = sorted(self.holes - given), sorted(given - self.holes)
@@ -77,24 +106,33 @@ class JudgePrompt:
         )
 
 
-def cut_at_holes(text: str, where: str) -> Text:
-    """Return `text` cut at its `$name` and `${name}` holes, with `$$` read as one dollar.
-
-    `where` names the text in the PromptError that a stray dollar raises.
-    """
-    pieces = [""]
-    end = 0
-    for match in Template.pattern.finditer(text):
-        pieces[-1] += text[end : match.start()]
-        end = match.end()
-        if match["escaped"] is not None:
-            pieces[-1] += "$"
-        elif hole := match["named"] or match["braced"]:
-            pieces += [hole, ""]
-        else:
-            line = text.count("\n", 0, match.start()) + 1
-            raise PromptError(
-                f"{where}: line {line} has a $ that begins no hole; write $$ for a dollar sign"
-            )
-    pieces[-1] += text[end:]
-    return Text(tuple(pieces))
+def make_prompt(
+    system_text: Text,
+    user_text: Text,
+    *,
+    name: str,
+    source: str,
+    system: str,
+    user: str,
+    verdict_format: VerdictFormat,
+    allows_tie: bool,
+    is_verbatim: bool = False,
+) -> JudgePrompt:
+    """Return the prompt of a template whose texts were cut at their holes and checked."""
+    holes = system_text.holes | user_text.holes
+    meaning = [system, user, verdict_format, allows_tie]
+    if not holes.isdisjoint(CONVERSATION_HOLES):
+        meaning.append(TURN_LAYOUT)
+    return JudgePrompt(
+        name=name,
+        source=source,
+        system=system,
+        user=user,
+        verdict_format=verdict_format,
+        allows_tie=allows_tie,
+        digest=hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16],
+        holes=holes,
+        system_text=system_text,
+        user_text=user_text,
+        is_verbatim=is_verbatim,
+    )
