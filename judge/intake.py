@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from judge.errors import InputError
+from judge.errors import ConfigError, InputError
 from judge.formats.lines import BadLine, Line, read_lines
 from judge.formats.pairs import read_pairs, warnings_of
 from judge.identity import canonical
@@ -21,17 +21,28 @@ from judge.ledger.store import Ledger
 from judge.records import Pair
 
 CHUNK = 500
+CHUNK_CHARS = 8 * 2**20
+"""Texts that are held before they are stored, so that long ones need no more memory."""
 SHOWN = 10
 """Warnings and bad lines that are named one by one; the rest are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which lines of an input take part: all, the first `limit`, or `sample` at random."""
+    """Which lines of an input take part: all, the first `limit`, or `sample` at random.
+
+    With both, those of the sample that are among the first `limit`. Raises ConfigError for a
+    number below 1.
+    """
 
     limit: int | None = None
     sample: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for flag, count in (("--limit", self.limit), ("--sample", self.sample)):
+            if count is not None and count < 1:
+                raise ConfigError(f"{flag} {count}: give 1 or more, or leave it out for all pairs")
 
     def lines(self, path: str) -> frozenset[int] | None:
         """Return the positions (from 0) of the records that take part, or None for all.
@@ -121,15 +132,19 @@ def _store(
     ledger: Ledger, run_id: str, path: str, selection: Selection, report: IntakeReport
 ) -> None:
     chunk: list[Given] = []
+    characters = 0
     source = "<stdin>" if path == "-" else path
     for line in _selected(path, selection):
         if isinstance(line, BadLine):
             report.refuse(str(line))
             continue
         report.warn(f"{source}:{line.number}: {w}" for w in warnings_of(line.record))
-        chunk.append(Given(line.number, line.record, canonical(line.record)))
-        if len(chunk) == CHUNK:
+        content = canonical(line.record)
+        chunk.append(Given(line.number, line.record, content))
+        characters += len(content.prompt_json) + len(content.first_json) + len(content.second_json)
+        if len(chunk) == CHUNK or characters >= CHUNK_CHARS:
             _flush(ledger, run_id, source, chunk, report)
+            characters = 0
     _flush(ledger, run_id, source, chunk, report)
 
 

@@ -3,25 +3,42 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from judge.labels import Rule, resolve_label
+from judge.labels import BOTH_ORDERS, PENDING, Rule, resolve_label
 from judge.ledger.facts import JudgedPair, judged_pairs, whole_pairs
-from judge.ledger.runs import Run
+from judge.ledger.runs import IMPORT_RUN, Run
 from judge.ledger.store import Ledger
-from judge.records import Label, Outcome, Pair
+from judge.records import Label, Outcome, Pair, Reading
 
 
 def labelled_pairs(ledger: Ledger, run: Run) -> Iterator[tuple[JudgedPair, Label]]:
     """Yield every given pair of a run with its label, without texts, in input order."""
-    rule, keys = Rule(run.rule), _judge_keys(run)
-    for pair in judged_pairs(ledger, run.run_id, keys):
-        yield pair, resolve_label(pair.pair_id, pair.readings, rule=rule)
+    for pair in judged_pairs(ledger, run.run_id, _judge_keys(run)):
+        yield pair, label_of(run, pair.pair_id, pair.readings)
 
 
 def labelled_texts(ledger: Ledger, run: Run) -> Iterator[tuple[Pair, Label]]:
     """Yield every given pair of a run with its texts and its label, in input order."""
-    rule, keys = Rule(run.rule), _judge_keys(run)
-    for pair, readings in whole_pairs(ledger, run.run_id, keys):
-        yield pair, resolve_label(pair.pair_id, readings, rule=rule)
+    for pair, readings in whole_pairs(ledger, run.run_id, _judge_keys(run)):
+        yield pair, label_of(run, pair.pair_id, readings)
+
+
+def label_of(run: Run, pair_id: str, readings: Sequence[Reading]) -> Label:
+    """Return the label of a pair of a run: pending until every judge answered in both orders.
+
+    Judges whose judgments were imported are asked nothing, so those who said nothing about a
+    pair are not waited for.
+    """
+    if run.kind != IMPORT_RUN:
+        answered = {(reading.judge_key, reading.order) for reading in readings}
+        if len(answered) < len(BOTH_ORDERS) * len(run.judges):
+            return Label(
+                pair_id=pair_id,
+                outcome=Outcome.UNDECIDED,
+                reason=PENDING,
+                rule=run.rule,
+                judgments=tuple(sorted(reading.judgment_id for reading in readings)),
+            )
+    return resolve_label(pair_id, readings, rule=Rule(run.rule))
 
 
 def count_outcomes(ledger: Ledger, run: Run) -> Counter[str]:

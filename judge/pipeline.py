@@ -21,7 +21,7 @@ from judge.judging import ResolvedJudge, resolve_judge
 from judge.labelling import count_outcomes
 from judge.ledger.runs import Run, RunJudge, begin_run, count_pairs
 from judge.ledger.store import Ledger
-from judge.ledger.work import count_answered, count_contents
+from judge.ledger.work import count_answered, count_contents, count_dropped
 from judge.progress import Progress
 from judge.records import Status
 
@@ -50,6 +50,8 @@ class RunResult:
     rule: str
     seconds: float
     max_dropped: float
+    dropped: int = 0
+    """Asks of the run that ended without a verdict, in this job or before."""
     cause: EvenhandError | None = None
     is_interrupted: bool = False
 
@@ -60,8 +62,7 @@ class RunResult:
             return 4 if self.progress.done else self.cause.exit_code
         if self.progress.pending:
             return 4 if self.progress.done else 5
-        dropped = self.progress.without_verdict / max(1, self.progress.total)
-        return 3 if dropped > self.max_dropped else 0
+        return 3 if self.dropped > self.max_dropped * self.progress.total else 0
 
 
 async def run_job(
@@ -78,7 +79,8 @@ async def run_job(
 
     Resumes by itself: only what the ledger lacks is asked. `on_start` is handed the counts once,
     before anything is asked, and may read them whenever it likes. `stop` ends the job early.
-    Raises ConfigError, InputError or LedgerError before anything is asked.
+    Raises ConfigError, InputError or LedgerError before anything is asked, and LedgerError when
+    the ledger cannot be written any more; what was stored stays.
     """
     stop = stop or Stop()
     loop = asyncio.get_running_loop()
@@ -104,6 +106,7 @@ async def run_job(
                             progress=progress, stop=stop, retry=retry,
                         )  # fmt: skip
         outcomes = await asyncio.to_thread(count_outcomes, reader, run)
+        dropped = count_dropped(reader, run.run_id, [judge.judge_key for judge in run.judges])
     return RunResult(
         run_id=run.run_id,
         ledger=ledger_path,
@@ -113,6 +116,7 @@ async def run_job(
         rule=run.rule,
         seconds=loop.time() - started,
         max_dropped=settings.run.max_dropped,
+        dropped=dropped,
         cause=cause or stop.cause,
         is_interrupted=stop.event.is_set() and stop.cause is None,
     )

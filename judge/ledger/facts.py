@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select
 
 from judge.identity import messages_from_json
-from judge.ledger.schema import contents, deferrals, pairs, run_pairs, votes
+from judge.ledger.schema import contents, deferrals, judgments, pairs, run_pairs, votes
 from judge.ledger.store import Ledger
-from judge.ledger.work import reading_from, readings_of
+from judge.ledger.work import fill_page, reading_from, readings_of
 from judge.records import Candidate, Pair, Prompt, Reading, Vote
 
 PAGE = 1000
@@ -25,7 +25,7 @@ class JudgedPair:
     readings: tuple[Reading, ...]
     tags: Mapping[str, Any]
     first_chars: int
-    """Length of the first answer, in characters."""
+    """Length of the first answer, in characters, all its turns together."""
     second_chars: int
 
 
@@ -62,13 +62,18 @@ def votes_on(ledger: Ledger, run_id: str) -> Iterator[Vote]:
 
 
 def deferral_reasons(ledger: Ledger, run_id: str) -> list[tuple[str, int]]:
-    """Return (reason, count) of the asks that a run gave up for the time being, most first."""
+    """Return (reason, count) of the asks of a run that were given up and still wait, most first."""
     count = func.count()
+    answered = select(judgments.c.content_id).where(
+        judgments.c.content_id == deferrals.c.content_id,
+        judgments.c.judge_key == deferrals.c.judge_key,
+        judgments.c.order == deferrals.c.order,
+    )
     query = (
         select(deferrals.c.reason, count)
-        .where(deferrals.c.run_id == run_id)
+        .where(deferrals.c.run_id == run_id, ~answered.exists())
         .group_by(deferrals.c.reason)
-        .order_by(count.desc())
+        .order_by(count.desc(), deferrals.c.reason)
     )
     with ledger.snapshot() as connection:
         return [(row[0], row[1]) for row in connection.execute(query)]
@@ -80,7 +85,8 @@ def _pages(
     after = -1
     while True:
         with ledger.snapshot() as connection:
-            rows = connection.execute(_page_query(run_id, after, with_texts=with_texts)).all()
+            found = connection.execute(_page_query(run_id, after, with_texts=with_texts))
+            rows = fill_page(found) if with_texts else found.all()
             readings: dict[str, list[Reading]] = {row.content_id: [] for row in rows}
             for row in connection.execute(readings_of(list(readings), judge_keys)):
                 readings[row.content_id].append(reading_from(row))
@@ -94,10 +100,7 @@ def _page_query(run_id: str, after: int, *, with_texts: bool) -> Select[Any]:
     texts = (
         (contents.c.prompt, contents.c.reference, contents.c.first, contents.c.second)
         if with_texts
-        else (
-            _answer_chars("first").label("first_chars"),
-            _answer_chars("second").label("second_chars"),
-        )
+        else (contents.c.first_chars, contents.c.second_chars)
     )
     return (
         select(run_pairs.c.position, pairs, *texts)
@@ -107,11 +110,6 @@ def _page_query(run_id: str, after: int, *, with_texts: bool) -> Select[Any]:
         .order_by(run_pairs.c.position)
         .limit(PAGE)
     )
-
-
-def _answer_chars(side: str) -> Any:
-    """Length of the first message's text: enough to tell which answer is longer."""
-    return func.length(func.json_extract(contents.c[side], "$[0].content"))
 
 
 def _oriented(readings: Sequence[Reading], is_exchanged: bool) -> tuple[Reading, ...]:

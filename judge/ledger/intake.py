@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from judge.identity import Content
 from judge.ledger.schema import contents, judgments, pairs, run_pairs, votes
 from judge.ledger.store import Ledger
-from judge.records import Judgment, Pair, Vote
+from judge.records import Judgment, Message, Pair, Vote
 
 CHUNK = 500
 
@@ -167,6 +167,8 @@ def _insert_pairs(connection: Connection, given: Sequence[Given]) -> None:
             "reference": g.content.reference,
             "first": g.content.first_json,
             "second": g.content.second_json,
+            "first_chars": _characters(g.content.first),
+            "second_chars": _characters(g.content.second),
         }
         for g in given
     ]
@@ -184,6 +186,11 @@ def _insert_pairs(connection: Connection, given: Sequence[Given]) -> None:
     ]
     connection.execute(insert(contents).on_conflict_do_nothing(), content_rows)
     connection.execute(insert(pairs).on_conflict_do_nothing(), pair_rows)
+
+
+def _characters(answer: Sequence[Message]) -> int:
+    """Return the length of an answer, all its turns together."""
+    return sum(len(message.content) for message in answer if message.role == "assistant")
 
 
 def _clash(pair_id: str, stored: tuple[str, bool], given: tuple[str, bool]) -> str:

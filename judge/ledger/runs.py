@@ -5,11 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from judge.errors import LedgerError
-from judge.ledger.schema import contents, pairs, run_judges, run_pairs, runs
+from judge.ledger.schema import (
+    contents,
+    deferrals,
+    judgments,
+    pairs,
+    run_judges,
+    run_pairs,
+    runs,
+    votes,
+)
 from judge.ledger.store import Ledger
 
 IMPORT_RUN = "import"
@@ -57,9 +66,11 @@ def begin_run(
 ) -> Run:
     """Return the run with this id, made if it is new and marked as the newest in use.
 
-    A run whose input was not read to the end starts over with an empty selection.
+    A run whose input was not read to the end starts over with an empty selection, and others of
+    that kind are discarded: only one process writes, so whatever read their input is gone.
     """
     with ledger.transaction() as connection:
+        _discard(connection, _abandoned(connection, but=run_id))
         row = {
             "run_id": run_id, "kind": kind, "source": source, "created_at": now, "used_at": now,
             "settings": json.dumps(settings, sort_keys=True), "is_complete": False,
@@ -97,7 +108,7 @@ def find_run(ledger: Ledger, run_id: str) -> Run:
     """
     found = list_runs(ledger)
     if run_id == "latest":
-        judging = [run for run in found if run.judges]
+        judging = [run for run in found if run.judges and run.is_complete]
         if judging:
             return judging[-1]
         raise LedgerError(
@@ -140,14 +151,38 @@ def count_pairs(ledger: Ledger, run_id: str) -> int:
 
 
 def discard_run(ledger: Ledger, run_id: str) -> None:
-    """Delete a run whose input turned out bad, and the pairs that no other run selects."""
+    """Delete a run whose input turned out bad, and the pairs that nothing else rests on."""
     with ledger.transaction() as connection:
-        for table in (run_pairs, run_judges, runs):
+        _discard(connection, [run_id])
+
+
+def _discard(connection: Connection, run_ids: Sequence[str]) -> None:
+    """Delete runs, and those of their pairs that no run selects and no fact names."""
+    for run_id in run_ids:
+        for table in (run_pairs, run_judges, deferrals, runs):
             connection.execute(delete(table).where(table.c.run_id == run_id))
-        selected = select(run_pairs.c.pair_id).where(run_pairs.c.pair_id == pairs.c.pair_id)
-        connection.execute(delete(pairs).where(~selected.exists()))
-        named = select(pairs.c.pair_id).where(pairs.c.content_id == contents.c.content_id)
-        connection.execute(delete(contents).where(~named.exists()))
+    if run_ids:
+        # NOT IN lists are made once; NOT EXISTS would search a table without a fitting index
+        # again for every row.
+        connection.execute(
+            delete(pairs).where(
+                pairs.c.pair_id.not_in(select(run_pairs.c.pair_id)),
+                pairs.c.pair_id.not_in(select(votes.c.pair_id)),
+            )
+        )
+        connection.execute(
+            delete(contents).where(
+                contents.c.content_id.not_in(select(pairs.c.content_id)),
+                contents.c.content_id.not_in(select(judgments.c.content_id)),
+            )
+        )
+
+
+def _abandoned(connection: Connection, *, but: str) -> Sequence[str]:
+    query = select(runs.c.run_id).where(
+        runs.c.is_complete.is_(False), runs.c.kind != IMPORT_RUN, runs.c.run_id != but
+    )
+    return connection.scalars(query).all()
 
 
 def _run_judge(row: Row[Any]) -> RunJudge:

@@ -37,6 +37,9 @@ contents = Table(
     Column("reference", Text),
     Column("first", Text, nullable=False, comment="JSON list of messages, canonical side"),
     Column("second", Text, nullable=False, comment="JSON list of messages"),
+    # Kept so that telling the longer answer needs no reading of both.
+    Column("first_chars", Integer, nullable=False, comment="characters of the whole answer"),
+    Column("second_chars", Integer, nullable=False),
 )
 
 pairs = Table(
@@ -134,4 +137,50 @@ deferrals = Table(
     Column("reason", Text, nullable=False, comment="the last transport failure of a pending ask"),
     Column("attempts", Integer, nullable=False),
     Column("created_at", String, nullable=False),
+    PrimaryKeyConstraint("run_id", "content_id", "judge_key", "order"),
+)
+
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("prompt_key", String, primary_key=True, comment="digest of the messages"),
+    Column("messages", Text, nullable=False, comment="JSON list of messages"),
+)
+
+run_prompts = Table(
+    "run_prompts",
+    metadata,
+    Column("run_id", String, nullable=False),
+    Column("position", Integer, nullable=False, comment="from 0, without gaps"),
+    Column("prompt_key", String, nullable=False),
+    Column("prompt_id", String, nullable=False),
+    # Here and not with the messages: a generator never sees it.
+    Column("reference", Text),
+    Column("tags", Text, nullable=False, comment="JSON object"),
+    PrimaryKeyConstraint("run_id", "position"),
+    Index("run_prompts_key", "run_id", "prompt_key", "position"),
+    sqlite_with_rowid=False,
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("generation_id", String, nullable=False),
+    Column("prompt_key", String, nullable=False),
+    Column("generator_key", String, nullable=False),
+    Column("sample", Integer, nullable=False),
+    Column("model", String, nullable=False),
+    Column("sampling", Text, nullable=False, comment="JSON object"),
+    Column("text", Text, nullable=False),
+    Column("status", String, comment="why it is no candidate; null where it is one"),
+    Column("reason", Text),
+    Column("finish_reason", String),
+    Column("input_tokens", Integer),
+    Column("output_tokens", Integer),
+    Column("cost_usd", Float),
+    Column("latency_s", Float),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", String, nullable=False),
+    # As for judgments: the id is a digest of exactly these columns.
+    UniqueConstraint("prompt_key", "generator_key", "sample"),
 )

@@ -4,16 +4,17 @@ One process writes at a time, over one connection; readers never write. `synchro
 committed fact survive power loss, and write-ahead logging lets readers look on meanwhile.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, create_engine, insert, select
+from sqlalchemy import Connection, create_engine, insert, inspect, select
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -34,15 +35,16 @@ class Ledger:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self._is_writing = False
         self._lock = None if read_only else _FileLock(path)
-        try:
+        with ExitStack() as on_failure:
+            if self._lock:
+                on_failure.callback(self._lock.release)
             with self.translated_errors():
                 self.connection = _connect(path, read_only=read_only)
+                on_failure.callback(self._disconnect)
                 self._check_schema()
-        except BaseException:
-            if self._lock:
-                self._lock.release()
-            raise
+            on_failure.pop_all()
 
     def __enter__(self) -> Self:
         return self
@@ -56,22 +58,32 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        self.connection.close()
-        self.connection.engine.dispose()
+        self._disconnect()
         if self._lock:
             self._lock.release()
+
+    def _disconnect(self) -> None:
+        self.connection.close()
+        self.connection.engine.dispose()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Commit everything done inside at once, or nothing of it; raises LedgerError.
 
-        Inside another transaction it joins that one.
+        Inside another transaction it joins that one. Inside a snapshot it raises RuntimeError:
+        the end of the snapshot would take back what was written.
         """
-        if self.connection.in_transaction():
+        if self._is_writing:
             yield self.connection
             return
+        if self.connection.in_transaction():
+            raise RuntimeError("a transaction was begun while a snapshot is being read")
         with self.translated_errors(), self.connection.begin():
-            yield self.connection
+            self._is_writing = True
+            try:
+                yield self.connection
+            finally:
+                self._is_writing = False
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
@@ -81,6 +93,8 @@ class Ledger:
             return
         with self.translated_errors():
             try:
+                # The driver begins nothing for a SELECT: each would see a state of its own.
+                self.connection.exec_driver_sql("BEGIN")
                 yield self.connection
             finally:
                 self.connection.rollback()
@@ -97,15 +111,22 @@ class Ledger:
             raise LedgerError(f"ledger {self.path}: {error}; {_remedy(error)}") from error
 
     def _check_schema(self) -> None:
-        if not self.read_only:
-            with self.connection.begin():
+        """Make the tables of a new file; refuse a file of another version, or of another kind."""
+        with self.connection.begin():
+            # The driver begins nothing for a CREATE: a kill could leave half of the tables.
+            self.connection.exec_driver_sql("BEGIN")
+            tables = inspect(self.connection).get_table_names()
+            if not tables and not self.read_only:
                 metadata.create_all(self.connection)
-                known = self.connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
-                if known is None:
-                    row = {"key": "schema", "value": str(SCHEMA_VERSION)}
-                    self.connection.execute(insert(meta), row)
-        version = self.connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
-        self.connection.rollback()
+                row = {"key": "schema", "value": str(SCHEMA_VERSION)}
+                self.connection.execute(insert(meta), row)
+                return
+            version: str | None = None
+            if meta.name in tables:
+                known = select(meta.c.value).where(meta.c.key == "schema")
+                version = self.connection.scalar(known)
+        if version is None:
+            raise LedgerError(f"ledger {self.path} is not a ledger; give another --ledger")
         if version != str(SCHEMA_VERSION):
             raise LedgerError(
                 f"ledger {self.path} has schema version {version}, this program writes "
@@ -125,14 +146,27 @@ def _connect(path: Path, *, read_only: bool) -> Connection:
             check_same_thread=False,
             timeout=BUSY_TIMEOUT_S,
         )
-        if not read_only:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA cache_size=-{PAGE_CACHE_KIB}")
-        connection.execute("PRAGMA mmap_size=0")
+        try:
+            if not read_only:
+                _make_durable(connection, path)
+            connection.execute(f"PRAGMA cache_size=-{PAGE_CACHE_KIB}")
+            connection.execute("PRAGMA mmap_size=0")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     return create_engine("sqlite://", creator=open_file, poolclass=StaticPool).connect()
+
+
+def _make_durable(connection: sqlite3.Connection, path: Path) -> None:
+    (journal,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if journal != "wal":
+        raise LedgerError(
+            f"ledger {path}: its file system cannot keep a write-ahead log; "
+            "keep the ledger on a local disk"
+        )
+    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _remedy(cause: BaseException | None) -> str:
@@ -152,34 +186,52 @@ class _FileLock:
     """An advisory lock beside the ledger that dies with the process that holds it."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        real = path.resolve()  # one lock, whatever link the ledger was named by
+        with self._translated_errors():
+            real.parent.mkdir(parents=True, exist_ok=True)
             # Replies may be confidential: the owner alone may read them.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._file = path.with_name(path.name + ".lock").open("a+")
-        except OSError as error:
-            raise LedgerError(
-                f"ledger {path} cannot be opened ({error.strerror}); "
-                "check that the folder exists and may be written"
-            ) from error
+            os.close(os.open(real, os.O_CREAT | os.O_RDWR, 0o600))
+            self._file = real.with_name(real.name + ".lock").open("a+")
+        try:
+            with self._translated_errors():
+                self._take()
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._file.seek(0)
             holder = self._file.read().strip() or "another process"
-            self._file.close()
             raise LedgerError(
-                f"ledger {path} is in use by {holder}; wait until it ends, or use another --ledger"
+                f"ledger {self._path} is in use by {holder}; "
+                "wait until it ends, or use another --ledger"
             ) from error
         except OSError as error:
-            self._file.close()
             raise LedgerError(
-                f"ledger {path}: its file system cannot lock files ({error.strerror}); "
+                f"ledger {self._path}: its file system cannot lock files ({error.strerror}); "
                 "keep the ledger on a local disk"
             ) from error
         self._file.truncate(0)
         self._file.write(f"process {os.getpid()}")
         self._file.flush()
 
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            remedy = "check that the folder exists and may be written"
+            if error.errno == errno.ENOSPC:
+                remedy = "free space on that disk and run the same command again"
+            raise LedgerError(
+                f"ledger {self._path} cannot be opened ({error.strerror}); {remedy}"
+            ) from error
+
     def release(self) -> None:
-        self._file.close()
+        # What could not be written of the holder's name on a full disk is of no use any more.
+        with suppress(OSError):
+            self._file.close()

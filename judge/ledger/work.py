@@ -1,14 +1,18 @@
 """What a run still has to look at, page by page, so that memory does not grow with the job."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Result, Row, Select, Subquery, func, select
 
 from judge.ledger.schema import contents, judgments, run_pairs
 from judge.ledger.store import Ledger
 from judge.records import Order, Reading, Status, Verdict
+
+PAGE_CHARS = 16 * 2**20
+"""Texts of one page, in characters; the content that passes it is the page's last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class WorkItem:
 def work_pages(
     ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, page_size: int
 ) -> Iterator[list[WorkItem]]:
-    """Yield every distinct content of a run once, in input order, `page_size` at a time."""
+    """Yield every distinct content of a run once, in input order, at most `page_size` at a time."""
     after = -1
     while page := work_page(ledger, run_id, judge_keys, after=after, page_size=page_size):
         yield page
@@ -44,7 +48,10 @@ def work_pages(
 def work_page(
     ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, after: int, page_size: int
 ) -> list[WorkItem]:
-    """Return the next contents after a position, each with its stored judgments."""
+    """Return the next contents after a position, each with its stored judgments.
+
+    A page of long texts is shorter, so that memory does not grow with the input.
+    """
     query = (
         select(run_pairs.c.position, contents)
         .join(contents, contents.c.content_id == run_pairs.c.content_id)
@@ -53,7 +60,7 @@ def work_page(
         .limit(page_size)
     )
     with ledger.snapshot() as connection:
-        rows = connection.execute(query).all()
+        rows = fill_page(connection.execute(query))
         answered: dict[str, list[Reading]] = {row.content_id: [] for row in rows}
         for row in connection.execute(readings_of(list(answered), judge_keys)):
             answered[row.content_id].append(reading_from(row))
@@ -76,20 +83,34 @@ def count_contents(ledger: Ledger, run_id: str) -> int:
 
 def count_answered(ledger: Ledger, run_id: str, judge_keys: Sequence[str]) -> Mapping[str, int]:
     """Return judge key -> number of (content, order) of the run that have a judgment."""
-    selected = select(run_pairs.c.content_id).where(run_pairs.c.run_id == run_id)
-    asked = (
-        select(judgments.c.judge_key, judgments.c.content_id, judgments.c.order)
-        .where(judgments.c.judge_key.in_(judge_keys), judgments.c.content_id.in_(selected))
-        .distinct()
-        .subquery()
-    )
+    asked = _asked(run_id, judge_keys)
     query = select(asked.c.judge_key, func.count()).group_by(asked.c.judge_key)
     with ledger.snapshot() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def count_dropped(ledger: Ledger, run_id: str, judge_keys: Sequence[str]) -> int:
+    """Return how many asks of a run ended without a verdict, whatever job asked them."""
+    asked = _asked(run_id, judge_keys)
+    query = select(func.count()).select_from(asked).where(asked.c.verdicts == 0)
+    with ledger.snapshot() as connection:
+        return connection.scalar(query) or 0
+
+
+def _asked(run_id: str, judge_keys: Sequence[str]) -> Subquery:
+    """The asks of a run that have a judgment, each with its number of verdicts."""
+    selected = select(run_pairs.c.content_id).where(run_pairs.c.run_id == run_id)
+    ask = (judgments.c.judge_key, judgments.c.content_id, judgments.c.order)
+    return (
+        select(*ask, func.count(judgments.c.verdict).label("verdicts"))
+        .where(judgments.c.judge_key.in_(judge_keys), judgments.c.content_id.in_(selected))
+        .group_by(*ask)
+        .subquery()
+    )
+
+
 def reading_from(row: Row[Any]) -> Reading:
-    """Return the reading in a row of judgments, in the content's orientation."""
+    """Return the reading in a row of `readings_of`, in the content's orientation."""
     return Reading(
         judgment_id=row.judgment_id,
         judge_key=row.judge_key,
@@ -98,6 +119,17 @@ def reading_from(row: Row[Any]) -> Reading:
         verdict=Verdict(row.verdict) if row.verdict else None,
         status=Status(row.status) if row.status else None,
     )
+
+
+def fill_page(rows: Result[Any]) -> list[Row[Any]]:
+    """Return rows with texts until they are many or long; at least one if there is one."""
+    page: list[Row[Any]] = []
+    characters = 0
+    with closing(rows):
+        while characters < PAGE_CHARS and (row := rows.fetchone()) is not None:
+            page.append(row)
+            characters += len(row.prompt) + len(row.first) + len(row.second)
+    return page
 
 
 def _is_first_mention() -> ColumnElement[bool]:
@@ -115,6 +147,7 @@ def _is_first_mention() -> ColumnElement[bool]:
 
 
 def readings_of(content_ids: Sequence[str], judge_keys: Sequence[str]) -> Select[Any]:
+    """The judgments of some judges on some contents, without their texts."""
     return select(
         judgments.c.judgment_id,
         judgments.c.content_id,

@@ -47,9 +47,11 @@ class LedgerWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        while self._committing is not None:
-            await asyncio.wait([self._committing])
-        self._thread.shutdown(wait=True)
+        try:
+            while self._committing is not None:
+                await asyncio.wait([self._committing])
+        finally:  # even when cancelled: the ledger must not be closed under a commit
+            self._thread.shutdown(wait=True)
 
     def append(self, judgment: Judgment) -> Awaitable[None]:
         """Return an awaitable that ends when the judgment is committed; raises LedgerError.
@@ -128,4 +130,8 @@ class LedgerWriter:
 
 
 INSERT_JUDGMENT = insert(judgments).on_conflict_do_nothing()
-INSERT_DEFERRAL = insert(deferrals)
+_insert_deferral = insert(deferrals)
+INSERT_DEFERRAL = _insert_deferral.on_conflict_do_update(
+    set_={name: _insert_deferral.excluded[name] for name in ("reason", "attempts", "created_at")}
+)
+"""An ask that is given up again keeps its newest reason alone."""

@@ -1,0 +1,275 @@
+"""Batches handed to people: what was drawn, from what, and with which probability.
+
+The tables are made with the first batch, so a ledger that never hands anything over has none.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    insert,
+    inspect,
+    select,
+)
+
+from judge.drawing import Task
+from judge.identity import messages_from_json
+from judge.ledger.schema import contents, pairs, run_pairs, votes
+from judge.ledger.store import Ledger
+from judge.ledger.work import fill_page
+from judge.records import Message, Order, Outcome
+
+PAGE = 1000
+CHUNK = 500
+
+HANDED_OFF = "handed off before"
+VOTED = "human votes already"
+REPEATED = "same answers as another pair"
+
+_metadata = MetaData()
+
+_batches = Table(
+    "batches",
+    _metadata,
+    Column("name", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("rule", String, nullable=False, comment="how two orders collapsed into outcomes"),
+    Column("seed", Integer, nullable=False),
+    Column("n", Integer, nullable=False, comment="audit pairs that were asked for"),
+    Column("include", Text, nullable=False, comment="JSON list of outcomes taken whole"),
+    Column("is_again", Boolean, nullable=False, comment="pairs of earlier batches took part"),
+    Column("frame_size", Integer, nullable=False, comment="pairs that could be drawn"),
+    Column("excluded", Text, nullable=False, comment="JSON: reason -> pairs outside the frame"),
+    Column("audit_probability", Float, nullable=False, comment="of each pair of the frame"),
+    Column("guidelines_digest", String, nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
+_tasks = Table(
+    "tasks",
+    _metadata,
+    Column("task_id", String, primary_key=True),
+    Column("batch", String, nullable=False),
+    Column("position", Integer, nullable=False, comment="place in the file"),
+    Column("pair_id", String, nullable=False),
+    Column("shown_order", String, nullable=False, comment="in the pair's orientation"),
+    Column("is_audit", Boolean, nullable=False, comment="taken by the uniform draw"),
+    Column("included_as", String, comment="its outcome, where that was taken whole"),
+    Column("inclusion_probability", Float, nullable=False, comment="by either way"),
+    UniqueConstraint("batch", "position"),
+    Index("tasks_pair", "pair_id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One handoff: the settings it was drawn with and the frame it was drawn from."""
+
+    name: str
+    run_id: str
+    rule: str
+    seed: int
+    n: int
+    """Audit pairs that were asked for; fewer were drawn where the frame was smaller."""
+    include: tuple[Outcome, ...]
+    is_again: bool
+    """Whether pairs handed off or voted on earlier could be drawn."""
+    frame_size: int
+    """Pairs of the run that could be drawn."""
+    excluded: Mapping[str, int]
+    """Pairs of the run that could not, by reason."""
+    audit_probability: float
+    """That the uniform draw takes a given pair of the frame."""
+    guidelines_digest: str
+    """SHA-256 of what the people were told, before the batch was named in it."""
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTexts:
+    """A task with what is shown of it, in the orientation of its pair; never a model's name."""
+
+    task: Task
+    prompt: tuple[Message, ...]
+    first: tuple[Message, ...]
+    second: tuple[Message, ...]
+
+
+def set_aside(ledger: Ledger, run_id: str, *, is_again: bool) -> Mapping[str, str]:
+    """Return pair id -> reason of the pairs of a run that may not be drawn, pending ones not asked.
+
+    The first pair of each content stands for it. What was handed off or voted on is set aside by
+    content too, unless it is to be drawn again.
+    """
+    place = func.row_number().over(
+        partition_by=run_pairs.c.content_id, order_by=run_pairs.c.position
+    )
+    mentions = select(run_pairs.c.pair_id, place.label("place")).where(run_pairs.c.run_id == run_id)
+    mention = mentions.subquery()
+    reasons: dict[str, str] = {}
+    with ledger.snapshot() as connection:
+        if not is_again:
+            reasons |= dict.fromkeys(connection.scalars(_sharing(run_id, votes)), VOTED)
+            if _has_tables(connection):
+                reasons |= dict.fromkeys(connection.scalars(_sharing(run_id, _tasks)), HANDED_OFF)
+        repeated = connection.scalars(select(mention.c.pair_id).where(mention.c.place > 1))
+        reasons |= dict.fromkeys(repeated, REPEATED)
+    return reasons
+
+
+def add_batch(ledger: Ledger, batch: Batch, tasks: Iterable[Task]) -> None:
+    """Store a batch and its tasks in the order they are handed out."""
+    with ledger.transaction() as connection:
+        _metadata.create_all(connection)
+        row = {
+            "name": batch.name, "run_id": batch.run_id, "rule": batch.rule, "seed": batch.seed,
+            "n": batch.n, "include": json.dumps(batch.include), "is_again": batch.is_again,
+            "frame_size": batch.frame_size, "excluded": json.dumps(dict(batch.excluded)),
+            "audit_probability": batch.audit_probability,
+            "guidelines_digest": batch.guidelines_digest, "created_at": batch.created_at,
+        }  # fmt: skip
+        connection.execute(insert(_batches), row)
+        rows = [_task_row(position, task) for position, task in enumerate(tasks)]
+        if rows:
+            connection.execute(insert(_tasks), rows)
+
+
+def find_batch(ledger: Ledger, name: str) -> Batch | None:
+    """Return a batch by its name, if there is one."""
+    return next((batch for batch in list_batches(ledger) if batch.name == name), None)
+
+
+def list_batches(ledger: Ledger) -> list[Batch]:
+    """Return all batches, the oldest first."""
+    with ledger.snapshot() as connection:
+        if not _has_tables(connection):
+            return []
+        query = select(_batches).order_by(_batches.c.created_at, _batches.c.name)
+        return [_batch_from(row) for row in connection.execute(query)]
+
+
+def tasks_in(ledger: Ledger, batch: str) -> list[Task]:
+    """Return the tasks of a batch in the order they were handed out."""
+    with ledger.snapshot() as connection:
+        if not _has_tables(connection):
+            return []
+        query = select(_tasks).where(_tasks.c.batch == batch).order_by(_tasks.c.position)
+        return [_task_from(row) for row in connection.execute(query)]
+
+
+def find_tasks(ledger: Ledger, task_ids: Iterable[str]) -> Mapping[str, Task]:
+    """Return task id -> task of those ids that were handed off."""
+    ids = sorted(set(task_ids))
+    found: dict[str, Task] = {}
+    with ledger.snapshot() as connection:
+        if not ids or not _has_tables(connection):
+            return found
+        for start in range(0, len(ids), CHUNK):
+            query = select(_tasks).where(_tasks.c.task_id.in_(ids[start : start + CHUNK]))
+            found |= {row.task_id: _task_from(row) for row in connection.execute(query)}
+    return found
+
+
+def task_texts(ledger: Ledger, batch: str) -> Iterator[TaskTexts]:
+    """Yield the tasks of a batch with their texts, in the order they were handed out."""
+    after = -1
+    while True:
+        with ledger.snapshot() as connection:
+            rows = fill_page(connection.execute(_texts_query(batch, after)))
+        if not rows:
+            return
+        for row in rows:
+            first, second = messages_from_json(row.first), messages_from_json(row.second)
+            if row.is_exchanged:
+                first, second = second, first
+            yield TaskTexts(_task_from(row), messages_from_json(row.prompt), first, second)
+        after = rows[-1].position
+
+
+def count_prompts(ledger: Ledger, batch: str) -> tuple[int, int]:
+    """Return how many prompts the audit pairs of a batch are of, and how many all its pairs."""
+    prompts = func.count(pairs.c.prompt_id.distinct())
+    query = (
+        select(prompts).join(_tasks, _tasks.c.pair_id == pairs.c.pair_id)
+    ).where(_tasks.c.batch == batch)  # fmt: skip
+    with ledger.snapshot() as connection:
+        audit = connection.scalar(query.where(_tasks.c.is_audit)) or 0
+        return audit, connection.scalar(query) or 0
+
+
+def _has_tables(connection: Connection) -> bool:
+    known = inspect(connection)
+    return all(known.has_table(table.name) for table in _metadata.sorted_tables)
+
+
+def _sharing(run_id: str, facts: Table) -> Select[Any]:
+    """The pairs of a run whose content some row of a table is about, by whatever pair id."""
+    known = select(pairs.c.content_id).join(facts, facts.c.pair_id == pairs.c.pair_id)
+    return select(run_pairs.c.pair_id).where(
+        run_pairs.c.run_id == run_id, run_pairs.c.content_id.in_(known)
+    )
+
+
+def _texts_query(batch: str, after: int) -> Select[Any]:
+    texts = (contents.c.prompt, contents.c.first, contents.c.second)
+    return (
+        select(_tasks, pairs.c.is_exchanged, *texts)
+        .join(pairs, pairs.c.pair_id == _tasks.c.pair_id)
+        .join(contents, contents.c.content_id == pairs.c.content_id)
+        .where(_tasks.c.batch == batch, _tasks.c.position > after)
+        .order_by(_tasks.c.position)
+        .limit(PAGE)
+    )
+
+
+def _task_row(position: int, task: Task) -> dict[str, Any]:
+    return {
+        "task_id": task.task_id, "batch": task.batch, "position": position,
+        "pair_id": task.pair_id, "shown_order": task.shown_order, "is_audit": task.is_audit,
+        "included_as": task.included_as, "inclusion_probability": task.inclusion_probability,
+    }  # fmt: skip
+
+
+def _task_from(row: Row[Any]) -> Task:
+    return Task(
+        task_id=row.task_id,
+        batch=row.batch,
+        pair_id=row.pair_id,
+        shown_order=Order(row.shown_order),
+        is_audit=row.is_audit,
+        included_as=Outcome(row.included_as) if row.included_as else None,
+        inclusion_probability=row.inclusion_probability,
+    )
+
+
+def _batch_from(row: Row[Any]) -> Batch:
+    return Batch(
+        name=row.name,
+        run_id=row.run_id,
+        rule=row.rule,
+        seed=row.seed,
+        n=row.n,
+        include=tuple(Outcome(name) for name in json.loads(row.include)),
+        is_again=row.is_again,
+        frame_size=row.frame_size,
+        excluded=json.loads(row.excluded),
+        audit_probability=row.audit_probability,
+        guidelines_digest=row.guidelines_digest,
+        created_at=row.created_at,
+    )
