@@ -12,18 +12,23 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from judge.config import Settings, load_settings
+from judge.config import Settings
 from judge.intake import Selection
-from judge.records import Status
+from judge.loading import load_settings
+from judge.records import Outcome, Status
 
 if TYPE_CHECKING:
     from calibration.report.model import Report
     from judge.asking import Stop
     from judge.demonstration import DemoResult
-    from judge.export import Manifest
+    from judge.exporting import Manifest
+    from judge.handing_over import Handoff
     from judge.importing import ImportResult
+    from judge.ledger.deletion import Deletion
     from judge.pipeline import RunResult
     from judge.progress import Progress
+    from judge.run_comparison import Comparison
+    from judge.run_listing import RunDetail, RunSummary
     from judge.simulator.process import SimulatorProcess
 
 DEFAULT_LEDGER = Path("runs/judge.db")
@@ -131,7 +136,7 @@ def export(
     `to` is "trl" (`style` "standard" or "conversational") or "labels". Raises LedgerError while
     asks are pending, unless `partial`.
     """
-    from judge.export import ExportFormat, Style, export_ledger
+    from judge.exporting import ExportFormat, Style, export_ledger
 
     return export_ledger(
         Path(ledger),
@@ -140,6 +145,73 @@ def export(
         style=Style(style),
         run_id=run,
         is_partial_allowed=partial,
+    )
+
+
+def runs(*, ledger: str | Path = DEFAULT_LEDGER) -> "list[RunSummary]":
+    """Return the runs of a ledger with their counts, the one used last at the end."""
+    from judge.run_listing import run_summaries
+
+    return list(run_summaries(Path(ledger)))
+
+
+def show_run(run: str = "latest", *, ledger: str | Path = DEFAULT_LEDGER) -> "RunDetail":
+    """Return the settings and judges of a run, and what its replies add up to."""
+    from judge.run_listing import run_detail
+
+    return run_detail(Path(ledger), run)
+
+
+def delete_run(
+    run: str,
+    *,
+    ledger: str | Path = DEFAULT_LEDGER,
+    confirm: "Callable[[Deletion], bool] | None" = None,
+) -> "Deletion | None":
+    """Delete a run with the facts that no other run uses; votes and the pairs they name stay.
+
+    `confirm` is asked with the exact counts before anything is deleted; None where it said no.
+    """
+    from judge.run_deletion import delete_from_ledger
+
+    return delete_from_ledger(Path(ledger), run, confirm=confirm)
+
+
+def compare_runs(first: str, second: str, *, ledger: str | Path = DEFAULT_LEDGER) -> "Comparison":
+    """Return how the labels of two runs differ on the pairs that both select."""
+    from judge.run_comparison import compare_in_ledger
+
+    return compare_in_ledger(Path(ledger), first, second)
+
+
+def handoff(
+    out: str | Path,
+    *,
+    n: int,
+    ledger: str | Path = DEFAULT_LEDGER,
+    include: Iterable[str] = (),
+    run: str = "latest",
+    seed: int = 0,
+    batch: str | None = None,
+    again: bool = False,
+    guidelines_out: str | Path | None = None,
+) -> "Handoff":
+    """Write pairs of a run as blinded tasks for people; return what was drawn, and from what.
+
+    `n` pairs are drawn uniformly; those with an outcome in `include` ("inconsistent", "tie",
+    "undecided") all come along. The ledger keeps each task's pair, sides and inclusion
+    probability, so `import_file(answers, "votes")` can un-shuffle what comes back. The same
+    arguments write the same files. Raises ConfigError and LedgerError.
+    """
+    from judge.handing_over import HandoffSettings, hand_over
+
+    outcomes = frozenset(Outcome(name) for name in include)
+    return hand_over(
+        Path(ledger),
+        Path(out),
+        settings=HandoffSettings(n, outcomes, seed=seed, is_again=again, batch=batch),
+        run_id=run,
+        guidelines_out=Path(guidelines_out) if guidelines_out else None,
     )
 
 

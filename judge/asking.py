@@ -14,7 +14,7 @@ from typing import Any
 
 from judge.chat import ChatModel
 from judge.errors import AccountError, EndpointError, EvenhandError
-from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, texts_of
+from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, shown_of
 from judge.ledger.store import Ledger
 from judge.ledger.work import WorkItem, work_page
 from judge.ledger.writer import LedgerWriter
@@ -236,9 +236,11 @@ def _asks(
     if not questions:
         return []
     content = item.content
-    texts = texts_of(content.prompt_json, content.first_json, content.second_json)
+    shown = shown_of(
+        content.prompt_json, content.reference, content.first_json, content.second_json
+    )
     return [
-        Ask(content.content_id, texts, judges[q.judge_key], q.order, q.sample) for q in questions
+        Ask(content.content_id, shown, judges[q.judge_key], q.order, q.sample) for q in questions
     ]
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from calibration.position import TwoOrders
 from calibration.report.build import build_report
 from calibration.report.model import JudgeColumns, PairColumns, Report
 from judge.atomic import atomic_writer
-from judge.errors import InputError, LedgerError
+from judge.errors import ConfigError, LedgerError
 from judge.formats.lines import BadLine
 from judge.formats.votes import read_votes
+from judge.intake import IntakeReport
+from judge.labelling import label_of
 from judge.labels import PENDING, Rule, order_preferences, resolve_label
 from judge.ledger.facts import JudgedPair, judged_pairs, votes_on
 from judge.ledger.runs import Run, find_run
@@ -42,6 +45,8 @@ def audit_ledger(
     gold file with bad lines.
     """
     with Ledger(path, read_only=True) as ledger:
+        if json_path is not None and json_path.exists() and json_path.samefile(path):
+            raise ConfigError(f"{json_path} is the ledger itself; write the report to another file")
         run = find_run(ledger, run_id)
         if not run.judges:
             raise LedgerError(
@@ -66,16 +71,15 @@ def audit(
     prompts: dict[str, int] = {}
     cluster: list[int] = []
     longer: list[int] = []
-    rule = Rule(run.rule)
     gathered = [_Gathered(judge.name, judge.judge_key) for judge in run.judges]
     if len(gathered) > 1:
-        gathered.append(_Gathered(PANEL, None))
+        gathered.append(_Gathered(_panel_name(run), None))
     for pair in pairs:
         rows[pair.pair_id] = len(rows)
         cluster.append(prompts.setdefault(pair.prompt_id, len(prompts)))
         longer.append(int(np.sign(pair.first_chars - pair.second_chars)))
         for judge in gathered:
-            judge.add(pair, rule)
+            judge.add(pair, run)
     columns, left_out, both_bad = _vote_columns(votes, rows)
     return build_report(
         PairColumns(np.array(cluster, np.intp), np.array(longer, np.int8)),
@@ -100,10 +104,14 @@ class _Gathered:
     judgments: list[int] = field(default_factory=list)
     statuses: dict[str, dict[int, int]] = field(default_factory=dict)
 
-    def add(self, pair: JudgedPair, rule: Rule) -> None:
+    def add(self, pair: JudgedPair, run: Run) -> None:
         readings = [r for r in pair.readings if self.judge_key in (None, r.judge_key)]
         row = len(self.labels)
-        self.labels.append(resolve_label(pair.pair_id, readings, rule=rule))
+        self.labels.append(
+            label_of(run, pair.pair_id, readings)
+            if self.judge_key is None
+            else resolve_label(pair.pair_id, readings, rule=Rule(run.rule))
+        )
         self.judgments.append(len(readings))
         for reading in readings:
             if reading.status is not None:
@@ -160,8 +168,12 @@ def _vote_columns(
     annotator: list[int] = []
     choice: list[int] = []
     both_bad = 0
+    seen: set[bytes] = set()
     for vote in votes:
-        if vote.preference == "skip":
+        digest = sha256(to_json(vote)).digest()
+        if digest in seen:
+            left_out["the same vote twice"] += 1
+        elif vote.preference == "skip":
             left_out["skipped by the annotator"] += 1
         elif vote.pair_id not in rows:
             left_out["pair not in this run"] += 1
@@ -170,6 +182,7 @@ def _vote_columns(
             annotator.append(annotators.setdefault(vote.annotator, len(annotators)))
             choice.append(_VOTE_CODES[vote.preference])
             both_bad += vote.preference == "both_bad"
+        seen.add(digest)
     columns = VoteColumns(
         np.array(pair, np.intp), np.array(annotator, np.intp), np.array(choice, np.int8)
     )
@@ -177,10 +190,19 @@ def _vote_columns(
 
 
 def _gold_votes(path: str) -> Iterator[Vote]:
+    report = IntakeReport()
     for line in read_votes(path):
         if isinstance(line, BadLine):
-            raise InputError(f"{line}; mend the line, no figure was computed")
-        yield line.record
+            report.refuse(str(line))
+        else:
+            yield line.record
+    report.raise_if_bad("no figure was computed; mend the lines")
+
+
+def _panel_name(run: Run) -> str:
+    """Return the panel's name, told apart from a judge who bears it."""
+    is_taken = any(judge.name == PANEL for judge in run.judges)
+    return f"{PANEL} of {len(run.judges)}" if is_taken else PANEL
 
 
 def _keys(run: Run) -> list[str]:

@@ -19,7 +19,7 @@ from judge.atomic import atomic_writer
 from judge.audit import audit_ledger
 from judge.config import Endpoint, Judge, Settings
 from judge.errors import InputError
-from judge.export import ExportFormat, Manifest, Style, export_ledger
+from judge.exporting import ExportFormat, Manifest, Style, export_ledger
 from judge.formats.lines import BadLine
 from judge.formats.pairs import read_pairs
 from judge.formats.votes import vote_row

@@ -3,20 +3,20 @@
 A file is taken whole or not at all, unless its bad lines are to be left out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from judge.formats.judgments import GivenJudgment, read_judgments
 from judge.formats.lines import BadLine, Line
 from judge.formats.pairs import read_pairs, warnings_of
-from judge.formats.votes import read_votes
+from judge.formats.tasks import read_votes_and_answers
+from judge.handing_over import votes_from
 from judge.identity import canonical, judge_key, judgment_id
-from judge.intake import IntakeReport
+from judge.intake import CHUNK, CHUNK_CHARS, IntakeReport
 from judge.judging import read_reply_text
 from judge.labels import Rule
 from judge.ledger.intake import (
@@ -28,14 +28,14 @@ from judge.ledger.intake import (
     select_pairs,
     sides_of,
 )
-from judge.ledger.runs import IMPORT_RUN, RunJudge, begin_run, complete_run
+from judge.ledger.runs import IMPORT_RUN, Run, RunJudge, begin_run, complete_run, list_runs
 from judge.ledger.store import Ledger
-from judge.records import Judgment, Vote
+from judge.records import Judgment, Pair
 from judge.verdicts import PARSER
 
-CHUNK = 500
 IMPORTED_PROMPT = "imported"
-"""Stands for the prompt of judgments made elsewhere, which is not known."""
+"""Stands for the prompt of judgments made elsewhere, which is not known but for its ties."""
+IMPORTED_PROMPT_WITHOUT_TIE = "imported-without-tie"
 
 R = TypeVar("R")
 
@@ -71,7 +71,9 @@ def import_records(
     """
     report = IntakeReport()
     with Ledger(ledger_path) as ledger, ledger.transaction():
-        _begin_import(ledger, judges=())
+        if all(run.run_id != IMPORT_RUN for run in list_runs(ledger)):
+            # Begun again, the judgments imported earlier would become the latest run.
+            _begin_import(ledger, judges=())
         if kind is ImportKind.PAIRS:
             read, new = _import_pairs(ledger, path, report)
         elif kind is ImportKind.VOTES:
@@ -101,9 +103,10 @@ def _begin_import(ledger: Ledger, judges: Sequence[RunJudge]) -> None:
 
 def _import_pairs(ledger: Ledger, path: str, report: IntakeReport) -> tuple[int, int]:
     read = new = 0
-    for lines in _chunks(_records(path, read_pairs(path), report)):
+    for lines in _chunks(_records(read_pairs(path), report), _pair_chars):
         for line in lines:
-            report.warn(f"{path}:{line.number}: {w}" for w in warnings_of(line.record))
+            where = f"{_source(path)}:{line.number}"
+            report.warn(f"{where}: {warning}" for warning in warnings_of(line.record))
         given = [Given(line.number, line.record, canonical(line.record)) for line in lines]
         known = sides_of(ledger, [g.pair.pair_id for g in given])
         conflicts = add_pairs(ledger, IMPORT_RUN, given)
@@ -119,10 +122,11 @@ def _import_pairs(ledger: Ledger, path: str, report: IntakeReport) -> tuple[int,
 
 def _import_votes(ledger: Ledger, path: str, report: IntakeReport) -> tuple[int, int]:
     read = new = 0
-    for lines in _chunks(_records(path, read_votes(path), report)):
-        given: list[tuple[int, Vote]] = [(line.number, line.record) for line in lines]
+    records = _records(read_votes_and_answers(path), report)
+    for lines in _chunks(records, lambda vote: len(vote.note or "")):
+        given, unmatched = votes_from(ledger, lines)
         added, conflicts = add_votes(ledger, given)
-        _refuse(path, conflicts, report)
+        _refuse(path, [*unmatched, *conflicts], report)
         read += len(given) - len(conflicts)
         new += added
     return read, new
@@ -132,46 +136,73 @@ def _import_judgments(
     ledger: Ledger, path: str, report: IntakeReport, *, allows_tie: bool
 ) -> tuple[int, int]:
     read = new = 0
-    judges: dict[str, RunJudge] = {}
-    for lines in _chunks(_records(path, read_judgments(path), report)):
+    judges = {judge.name: judge for run in list_runs(ledger) for judge in _imported(run)}
+    records = _records(read_judgments(path), report)
+    for lines in _chunks(records, lambda given: len(given.reply)):
         sides = sides_of(ledger, {line.record.pair_id for line in lines})
-        known = [line for line in lines if line.record.pair_id in sides]
-        _refuse(path, [_unknown_pair(line) for line in lines if line not in known], report)
-        for line in known:
-            judge = _run_judge(line.record)
-            judges.setdefault(judge.judge_key, judge)
-        stored = [
-            (line.number, _judgment(line.record, sides[line.record.pair_id], allows_tie))
-            for line in known
-        ]
-        added, conflicts = add_judgments(ledger, stored)
+        accepted: list[tuple[int, Judgment]] = []
+        pair_ids: list[str] = []
+        for line in lines:
+            judge = _run_judge(line.record, allows_tie=allows_tie)
+            problem = _problem(line.record, judge, sides, judges)
+            if problem is None:
+                pair_ids.append(line.record.pair_id)
+                side = sides[line.record.pair_id]
+                judgment = _judgment(line.record, judge, side, allows_tie=allows_tie)
+                accepted.append((line.number, judgment))
+            else:
+                _refuse(path, [Conflict(line.number, problem)], report)
+        added, conflicts = add_judgments(ledger, accepted)
         _refuse(path, conflicts, report)
         with ledger.transaction() as connection:
-            pair_ids = [line.record.pair_id for line in known]
             select_pairs(connection, IMPORT_RUN, [(id_, sides[id_][0]) for id_ in pair_ids])
-        read += len(known) - len(conflicts)
+        read += len(accepted) - len(conflicts)
         new += added
     _begin_import(ledger, list(judges.values()))
     return read, new
 
 
-def _unknown_pair(line: Line[GivenJudgment]) -> Conflict:
-    problem = f'pair_id "{line.record.pair_id}" is not in the ledger; import its pair first'
-    return Conflict(line.number, problem)
+def _imported(run: Run) -> tuple[RunJudge, ...]:
+    return run.judges if run.run_id == IMPORT_RUN else ()
 
 
-def _judgment(given: GivenJudgment, side: tuple[str, bool], allows_tie: bool) -> Judgment:
+def _problem(
+    given: GivenJudgment,
+    judge: RunJudge,
+    sides: Mapping[str, tuple[str, bool]],
+    judges: dict[str, RunJudge],
+) -> str | None:
+    """Return why a judgment cannot be taken, if so; the first to use a judge's name takes it."""
+    if given.pair_id not in sides:
+        return f'pair_id "{given.pair_id}" is not in the ledger; import its pair first'
+    known = judges.setdefault(judge.name, judge)
+    if known.model != judge.model:
+        return (
+            f'judge "{judge.name}" is known with model "{known.model}", here with '
+            f'"{judge.model}"; give one of the two another "judge" name'
+        )
+    if known.prompt != judge.prompt:
+        ties = "without" if known.prompt == IMPORTED_PROMPT_WITHOUT_TIE else "with"
+        return (
+            f'judge "{judge.name}" is known from an import {ties} ties allowed; import this one '
+            'alike, or give it another "judge" name'
+        )
+    return None
+
+
+def _judgment(
+    given: GivenJudgment, judge: RunJudge, side: tuple[str, bool], *, allows_tie: bool
+) -> Judgment:
     """Return a given judgment in the orientation of its stored content, read by our parser."""
     content_id, is_exchanged = side
-    key = _run_judge(given).judge_key
     order = given.order.other if is_exchanged else given.order
     verdict, status, reason = read_reply_text(
         given.reply, given.finish_reason or "stop", allows_tie=allows_tie
     )
     return Judgment(
-        judgment_id=judgment_id(content_id, key, order, given.sample),
+        judgment_id=judgment_id(content_id, judge.judge_key, order, given.sample),
         content_id=content_id,
-        judge_key=key,
+        judge_key=judge.judge_key,
         order=order,
         sample=given.sample,
         reply=given.reply,
@@ -184,21 +215,21 @@ def _judgment(given: GivenJudgment, side: tuple[str, bool], allows_tie: bool) ->
     )
 
 
-def _run_judge(given: GivenJudgment) -> RunJudge:
+def _run_judge(given: GivenJudgment, *, allows_tie: bool) -> RunJudge:
+    """Return the judge behind an imported reply; its name stands for the settings not known."""
     model = given.model or given.judge
+    prompt = IMPORTED_PROMPT if allows_tie else IMPORTED_PROMPT_WITHOUT_TIE
     return RunJudge(
-        judge_key=judge_key(model, IMPORTED_PROMPT, {"judge": given.judge}),
+        judge_key=judge_key(model, prompt, {"judge": given.judge}),
         name=given.judge,
         model=model,
-        prompt=IMPORTED_PROMPT,
-        prompt_digest=IMPORTED_PROMPT,
+        prompt=prompt,
+        prompt_digest=prompt,
         sampling={},
     )
 
 
-def _records(
-    path: str, lines: Iterable[Line[R] | BadLine], report: IntakeReport
-) -> Iterator[Line[R]]:
+def _records(lines: Iterable[Line[R] | BadLine], report: IntakeReport) -> Iterator[Line[R]]:
     """Yield the valid lines; note the others."""
     for line in lines:
         if isinstance(line, BadLine):
@@ -207,14 +238,32 @@ def _records(
             yield line
 
 
-def _chunks(lines: Iterator[Line[R]]) -> Iterator[list[Line[R]]]:
-    while chunk := list(islice(lines, CHUNK)):
+def _chunks(lines: Iterator[Line[R]], chars: Callable[[R], int]) -> Iterator[list[Line[R]]]:
+    """Yield the lines some at a time; `chars` counts the text of one, so that few are held."""
+    chunk: list[Line[R]] = []
+    held = 0
+    for line in lines:
+        chunk.append(line)
+        held += chars(line.record)
+        if len(chunk) == CHUNK or held >= CHUNK_CHARS:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
         yield chunk
+
+
+def _pair_chars(pair: Pair) -> int:
+    told = (pair.prompt.messages, pair.first.messages, pair.second.messages)
+    return sum(len(message.content) for messages in told for message in messages)
 
 
 def _refuse(path: str, conflicts: Iterable[Conflict], report: IntakeReport) -> None:
     for conflict in conflicts:
-        report.refuse(f"{path}:{conflict.line}: {conflict.problem}")
+        report.refuse(f"{_source(path)}:{conflict.line}: {conflict.problem}")
+
+
+def _source(path: str) -> str:
+    return "<stdin>" if path == "-" else path
 
 
 def _now() -> str:

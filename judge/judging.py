@@ -12,11 +12,17 @@ from judge.errors import ConfigError, EndpointError, ItemError
 from judge.identity import judge_key, judgment_id
 from judge.records import Judgment, Order, Status, Verdict
 from judge.retry import Delivery, RetryPolicy
-from judge.verdicts import PARSER, parse_verdict
+from judge.verdict_token import PARSER as TOKEN_PARSER
+from judge.verdict_token import parse_verdict_token
+from judge.verdicts import PARSER as MTBENCH_PARSER
+from judge.verdicts import parse_verdict
 from prompts.errors import PromptError
-from prompts.filling import ANSWER_HOLES
 from prompts.loader import load_prompt
-from prompts.template import JudgePrompt, VerdictFormat
+from prompts.shown import Shown, conversation
+from prompts.template import JudgePrompt, Rendered, VerdictFormat
+
+Read = tuple[Verdict | None, Status | None, str | None]
+"""A verdict, or a status and the reason in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +39,12 @@ class ResolvedJudge:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """What a judge is shown of a pair, in canonical orientation."""
-
-    question: str
-    first: str
-    second: str
-
-
-@dataclass(frozen=True, slots=True)
 class Ask:
     """One question to put to one judge."""
 
     content_id: str
-    texts: Texts
+    shown: Shown
+    """In canonical orientation; `order` says whether it is exchanged."""
     judge: ResolvedJudge
     order: Order
     sample: int
@@ -72,11 +70,6 @@ def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
         prompt = load_prompt(judge.prompt)
     except PromptError as error:
         raise ConfigError(f'judge "{judge.display_name}": {error}') from error
-    if prompt.holes != ANSWER_HOLES or prompt.verdict_format is not VerdictFormat.MTBENCH:
-        raise ConfigError(
-            f'judge "{judge.display_name}": prompt {judge.prompt} shows more than a question and '
-            "two answers, or wants no explanation; judging cannot use it, use pair or pair-tie"
-        )
     asked = {**judge.sampling(), "max_tokens": judge.max_tokens, **endpoint.extra_body}
     return ResolvedJudge(
         judge_key=judge_key(judge.model, prompt.digest, asked),
@@ -89,12 +82,20 @@ def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
     )
 
 
-def texts_of(prompt_json: str, first_json: str, second_json: str) -> Texts:
-    """Return the texts to show, from messages as they are stored."""
-    return Texts(
-        question=_question(from_json(prompt_json)),
-        first=_answer(from_json(first_json)),
-        second=_answer(from_json(second_json)),
+def shown_of(prompt_json: str, reference: str | None, first_json: str, second_json: str) -> Shown:
+    """Return what a judge is shown, from messages as they are stored."""
+    prompt = from_json(prompt_json)
+    first, second = _answers(first_json), _answers(second_json)
+    references = () if reference is None else (reference,)
+    if len(prompt) == 1:
+        return Shown(prompt[0]["content"], first[0], second[0], references)
+    return Shown(
+        question=_transcript(prompt),
+        answer_a="\n\n".join(first),
+        answer_b="\n\n".join(second),
+        references=references,
+        conversation_a=conversation(prompt, first),
+        conversation_b=conversation(prompt, second),
     )
 
 
@@ -106,7 +107,11 @@ async def judge_once(
     A reply that was cut at the token limit is never read: it is asked once more with twice the
     limit and then counted as truncated.
     """
-    request, rewrites = _request(ask)
+    try:
+        rendered = _rendered(ask)
+    except PromptError as error:  # such as a missing reference: nothing is sent
+        return _judgment(ask, ItemError(str(error)), attempts=0, rewrites=0, now=now)
+    request = _request(ask.judge, rendered)
     delivery = await retries.deliver(lambda: chat.complete(request))
     if delivery.reply is not None and delivery.reply.finish_reason == "length":
         delivery = await _longer(delivery, request, chat, retries)
@@ -114,7 +119,7 @@ async def judge_once(
     assert outcome is not None  # a delivery has one of the two
     if isinstance(outcome, EndpointError) and not isinstance(outcome, ItemError):
         return Deferred(outcome, attempts)
-    return _judgment(ask, outcome, attempts=attempts, rewrites=rewrites, now=now)
+    return _judgment(ask, outcome, attempts=attempts, rewrites=rendered.rewrites, now=now)
 
 
 async def _longer(
@@ -128,26 +133,33 @@ async def _longer(
     return replace(kept, attempts=cut.attempts + again.attempts)
 
 
-def _request(ask: Ask) -> tuple[ChatRequest, int]:
-    shown_a, shown_b = ask.texts.first, ask.texts.second
-    if ask.order is Order.REVERSED:
-        shown_a, shown_b = shown_b, shown_a
-    rendered = ask.judge.prompt.render(
-        question=ask.texts.question, answer_a=shown_a, answer_b=shown_b
-    )
-    request = ChatRequest(
-        model=ask.judge.model,
+def _rendered(ask: Ask) -> Rendered:
+    shown = ask.shown if ask.order is Order.FORWARD else ask.shown.exchanged
+    return ask.judge.prompt.render_pair(shown)
+
+
+def _request(judge: ResolvedJudge, rendered: Rendered) -> ChatRequest:
+    return ChatRequest(
+        model=judge.model,
         system=rendered.system,
         user=rendered.user,
-        sampling=ask.judge.sampling,
-        max_tokens=ask.judge.max_tokens,
+        sampling=judge.sampling,
+        max_tokens=judge.max_tokens,
     )
-    return request, rendered.rewrites
+
+
+def parser_of(verdict_format: VerdictFormat) -> str:
+    """Return the name and version of the rule that reads replies in a format."""
+    return TOKEN_PARSER if verdict_format is VerdictFormat.TOKEN else MTBENCH_PARSER
 
 
 def read_reply_text(
-    text: str, finish_reason: str, *, allows_tie: bool
-) -> tuple[Verdict | None, Status | None, str | None]:
+    text: str,
+    finish_reason: str,
+    *,
+    allows_tie: bool,
+    verdict_format: VerdictFormat = VerdictFormat.MTBENCH,
+) -> Read:
     """Return (verdict, None, None), or (None, status, reason in words) where there is none.
 
     Only a reply that ended by itself is read: a cut one may end in a working guess.
@@ -157,9 +169,12 @@ def read_reply_text(
         return None, Status.TRUNCATED, cut
     if finish_reason == "content_filter":
         return None, Status.REFUSED, "the provider's content filter stopped the reply"
+    if finish_reason == "error":
+        return None, Status.FAILED, "the judge's endpoint failed; no reply was given"
     if finish_reason != "stop":
         return None, Status.UNPARSED, f"finish reason {finish_reason} is not an answer"
-    verdict = parse_verdict(text, allow_tie=allows_tie)
+    parse = parse_verdict_token if verdict_format is VerdictFormat.TOKEN else parse_verdict
+    verdict = parse(text, allow_tie=allows_tie)
     if verdict is None:
         return None, Status.UNPARSED, "the reply does not end in one clear verdict"
     return verdict, None, None
@@ -169,14 +184,19 @@ def _judgment(
     ask: Ask, outcome: Reply | ItemError, *, attempts: int, rewrites: int, now: str
 ) -> Judgment:
     """Return the judgment that a reply, or the endpoint's rejection of the item, amounts to."""
+    prompt = ask.judge.prompt
     if isinstance(outcome, ItemError):
         reply = None
         status = Status.REFUSED if outcome.is_refusal else Status.FAILED
-        read: tuple[Verdict | None, Status | None, str | None] = (None, status, str(outcome))
+        read: Read = (None, status, str(outcome))
     else:
         reply = outcome
-        allows_tie = ask.judge.prompt.allows_tie
-        read = read_reply_text(reply.text, reply.finish_reason, allows_tie=allows_tie)
+        read = read_reply_text(
+            reply.text,
+            reply.finish_reason,
+            allows_tie=prompt.allows_tie,
+            verdict_format=prompt.verdict_format,
+        )
     verdict, no_verdict, reason = read
     return Judgment(
         judgment_id=judgment_id(ask.content_id, ask.judge.judge_key, ask.order, ask.sample),
@@ -194,17 +214,15 @@ def _judgment(
         latency_s=reply.latency_s if reply else None,
         attempts=attempts,
         rewrites=rewrites,
-        parser=PARSER,
+        parser=parser_of(prompt.verdict_format),
         created_at=now,
     )
 
 
-def _question(messages: list[dict[str, str]]) -> str:
-    """Return a conversation as one text: the user's words alone, or turns with their roles."""
-    if len(messages) == 1:
-        return messages[0]["content"]
+def _answers(messages_json: str) -> list[str]:
+    return [m["content"] for m in from_json(messages_json) if m["role"] == "assistant"]
+
+
+def _transcript(messages: list[dict[str, str]]) -> str:
+    """Return a conversation as one text, each turn with its role."""
     return "\n\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in messages)
-
-
-def _answer(messages: list[dict[str, str]]) -> str:
-    return "\n\n".join(m["content"] for m in messages if m["role"] == "assistant")

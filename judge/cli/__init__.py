@@ -40,7 +40,8 @@ app = App(
 _START = Group("start", sort_key=1)
 _LABEL = Group("label", sort_key=2)
 _TRUST = Group("trust", sort_key=3)
-_DATA = Group("data and service", sort_key=4)
+_PEOPLE = Group("people", sort_key=4)
+_DATA = Group("data and service", sort_key=5)
 
 app.command(
     "judge.cli.demo:command", name="demo", group=_START,
@@ -54,9 +55,22 @@ app.command(
     "judge.cli.run:command", name="run", group=_LABEL,
     help="Judge pairs in both orders; what is stored already is never asked again.",
 )  # fmt: skip
+_runs = App(name="runs", group=_LABEL, help="List, show, delete and compare the runs of a ledger.")
+app.command(_runs)
+for _name, _help in (
+    ("list", "List the runs of a ledger."),
+    ("show", "Show the settings, judges and counts of one run."),
+    ("delete", "Delete a run with the facts that no other run uses."),
+    ("compare", "Compare the labels of two runs on the pairs that both select."),
+):
+    _runs.command(f"judge.cli.runs:{_name}_command", name=_name, help=_help)
 app.command(
     "judge.cli.agree:command", name="agree", group=_TRUST,
     help="Report how far the judges agree with human votes, and with themselves.",
+)  # fmt: skip
+app.command(
+    "judge.cli.handoff:command", name="handoff", group=_PEOPLE,
+    help="Draw pairs for people to judge, and write them as blinded tasks with guidelines.",
 )  # fmt: skip
 app.command(
     "judge.cli.importing:command", name="import", group=_DATA,

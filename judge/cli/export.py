@@ -7,7 +7,7 @@ from judge.api import DEFAULT_LEDGER, export
 from judge.cli.talk import talk_on_stderr
 
 if TYPE_CHECKING:
-    from judge.export import Manifest
+    from judge.exporting import Manifest
 
 
 def command(

@@ -16,7 +16,8 @@ from judge.cli.progress_view import ProgressView
 from judge.cli.signals import ending_on_signals
 from judge.cli.summary import closing_lines, early_end, intake_lines, opening_lines
 from judge.cli.talk import Talk, talk_on_stderr
-from judge.config import Settings, load_settings
+from judge.config import Settings
+from judge.loading import load_settings
 from judge.pipeline import RunResult
 from judge.progress import Progress
 from judge.records import Status

@@ -14,16 +14,19 @@ from typing import Any
 from pydantic_core import to_json
 
 from judge.atomic import HashingWriter, atomic_writer
-from judge.errors import LedgerError
+from judge.errors import ConfigError, LedgerError
 from judge.formats.labels import label_row
 from judge.formats.trl import trl_row
 from judge.labelling import count_outcomes, labelled_texts, name_outcome
 from judge.labels import PENDING
-from judge.ledger.runs import Run, count_pairs, find_run
+from judge.ledger.runs import IMPORT_RUN, Run, count_pairs, find_run
 from judge.ledger.store import Ledger
 from judge.records import Label, Pair
 
 UNDECIDED_PENDING = f"undecided: {PENDING}"
+
+RowMaker = Callable[[Pair, Label], dict[str, Any] | None]
+"""What becomes of a pair; None leaves it out."""
 
 
 class ExportFormat(StrEnum):
@@ -54,7 +57,7 @@ class Manifest:
     run: str
     rule: str
     is_partial: bool
-    """Asks were pending when this was written."""
+    """Judgments were still to come when this was written."""
     pairs: int
     """Pairs of the run; rows plus everything left out."""
     left_out: dict[str, int]
@@ -80,22 +83,15 @@ def export_ledger(
     counted. Raises LedgerError while asks are pending, unless a partial export is allowed.
     """
     with Ledger(ledger_path, read_only=True) as ledger:
+        if out.exists() and out.samefile(ledger_path):
+            raise ConfigError(f"{out} is the ledger itself; write the export to another file")
         run = find_run(ledger, run_id)
-        pending = count_outcomes(ledger, run)[UNDECIDED_PENDING]
-        if pending and not is_partial_allowed:
+        unfinished = _unfinished(ledger, run)
+        if unfinished and not is_partial_allowed:
             raise LedgerError(
-                f"run {run.run_id}: {pending} pairs still wait for a judgment; run the same judge "
-                "run command again to finish them, or export what there is with --partial"
+                f"run {run.run_id}: {unfinished}, or export what there is with --partial"
             )
-        row = _row_maker(to, style)
-        with atomic_writer(out) as file:
-            left_out = _write_rows(ledger, run, file, row)
-            pairs = count_pairs(ledger, run.run_id)
-            if file.rows + left_out.total() != pairs:
-                raise LedgerError(
-                    f"run {run.run_id}: {pairs} pairs became {file.rows} rows and "
-                    f"{left_out.total()} left out; the ledger changed meanwhile, export again"
-                )
+        file, left_out = _write_file(ledger, run, out, _row_maker(to, style))
         manifest = Manifest(
             file=out.name,
             format=to.value,
@@ -104,15 +100,16 @@ def export_ledger(
             sha256=file.sha256,
             run=run.run_id,
             rule=run.rule,
-            is_partial=bool(pending),
-            pairs=pairs,
+            is_partial=unfinished is not None,
+            pairs=file.rows + left_out.total(),
             left_out=dict(sorted(left_out.items())),
             judges=[asdict(judge) for judge in run.judges],
             agreement=_agreement(ledger, run),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-    with atomic_writer(manifest_path(out)) as file:
-        file.write(to_json(manifest, indent=2) + b"\n")
+    if out.is_file():  # beside a device or a pipe there is no place for a manifest
+        with atomic_writer(manifest_path(out)) as file:
+            file.write(to_json(manifest, indent=2) + b"\n")
     return manifest
 
 
@@ -121,19 +118,41 @@ def manifest_path(out: Path) -> Path:
     return out.with_name(out.name + ".manifest.json")
 
 
-def _row_maker(to: ExportFormat, style: Style) -> Callable[[Pair, Label], dict[str, Any] | None]:
+def _unfinished(ledger: Ledger, run: Run) -> str | None:
+    """Return what a run still waits for, with the remedy, or None when it is complete."""
+    again = "run the same judge run command again to finish"
+    pending = count_outcomes(ledger, run)[UNDECIDED_PENDING]
+    if run.kind == IMPORT_RUN:
+        missing = f"{pending} pairs lack a reply in both orders; import the missing judgments"
+        return missing if pending else None
+    if not run.is_complete:
+        return f"its input was not read to the end; {again} it"
+    return f"{pending} pairs still wait for a judgment; {again} them" if pending else None
+
+
+def _row_maker(to: ExportFormat, style: Style) -> RowMaker:
     if to is ExportFormat.LABELS:
         return lambda pair, label: label_row(label)
     is_conversational = style is Style.CONVERSATIONAL
     return lambda pair, label: trl_row(pair, label, conversational=is_conversational)
 
 
-def _write_rows(
-    ledger: Ledger,
-    run: Run,
-    file: HashingWriter,
-    row: Callable[[Pair, Label], dict[str, Any] | None],
-) -> Counter[str]:
+def _write_file(
+    ledger: Ledger, run: Run, out: Path, row: RowMaker
+) -> tuple[HashingWriter, Counter[str]]:
+    """Return what was written and what was left out; raises LedgerError where a pair is missing."""
+    with atomic_writer(out) as file:
+        left_out = _write_rows(ledger, run, file, row)
+        pairs = count_pairs(ledger, run.run_id)
+        if file.rows + left_out.total() != pairs:
+            raise LedgerError(
+                f"run {run.run_id}: {pairs} pairs became {file.rows} rows and "
+                f"{left_out.total()} left out; the ledger changed meanwhile, export again"
+            )
+    return file, left_out
+
+
+def _write_rows(ledger: Ledger, run: Run, file: HashingWriter, row: RowMaker) -> Counter[str]:
     """Write what becomes a row and return the rest, counted by outcome or reason."""
     left_out: Counter[str] = Counter()
     for pair, label in labelled_texts(ledger, run):

@@ -1,0 +1,118 @@
+"""`judge handoff`: what people are to judge."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from judge.api import DEFAULT_LEDGER, handoff
+from judge.cli.talk import talk_on_stderr
+
+if TYPE_CHECKING:
+    from judge.handing_over import Handoff
+
+FEW_PROMPTS = 200
+
+
+def command(
+    *,
+    out: Path,
+    n: Annotated[int, Parameter(name="--n")],
+    include: list[Literal["inconsistent", "tie", "undecided"]] | None = None,
+    run: str = "latest",
+    seed: int = 0,
+    batch: str | None = None,
+    again: bool = False,
+    guidelines_out: Path | None = None,
+    ledger: Path = DEFAULT_LEDGER,
+) -> int:
+    """Draw pairs of a run for people to judge, and write them as blinded tasks with guidelines.
+
+    Tasks name no model, judge or pair, and their sides and sequence are random. What comes back
+    is loaded with judge import --kind votes. The same command writes the same files again.
+
+    Parameters
+    ----------
+    out
+        JSON Lines file of tasks to write.
+    n
+        Pairs to draw uniformly at random: the audit. 0 for none, with --include.
+    include
+        Also hand over every pair with this outcome; may be repeated.
+    run
+        A run's id, or latest.
+    seed
+        Seed of the draw, the sides and the sequence.
+    batch
+        Name of the batch; votes carry it. By default it is made of the other settings.
+    again
+        Let pairs take part that were handed off before or have human votes.
+    guidelines_out
+        Markdown file of guidelines to write, by default beside the tasks.
+    ledger
+        Where the judgments are kept.
+    """
+    done = handoff(
+        out,
+        n=n,
+        ledger=ledger,
+        include=include or (),
+        run=run,
+        seed=seed,
+        batch=batch,
+        again=again,
+        guidelines_out=guidelines_out,
+    )
+    talk = talk_on_stderr()
+    for line in warning_lines(done):
+        talk.warn(line)
+    for line in handoff_lines(done, ledger):
+        talk.say(line)
+    return 0
+
+
+def warning_lines(done: "Handoff") -> list[str]:
+    """Return what is not as one may have expected."""
+    batch, lines = done.batch, []
+    if done.is_repeat:
+        lines.append(
+            f"batch {batch.name} was handed off before: the same tasks once more; "
+            "for further ones give another --seed or --batch"
+        )
+    if done.audit_tasks < batch.n:
+        lines.append(
+            f"--n {batch.n:,} is more than the {batch.frame_size:,} pairs that can be drawn: "
+            "all of them were"
+        )
+    lines += [
+        f"--include {outcome}: no pair that can be drawn has this outcome"
+        for outcome, count in done.included_tasks.items()
+        if not count
+    ]
+    if 0 < done.audit_prompts < FEW_PROMPTS:
+        lines.append(
+            f"the audit covers {done.audit_prompts:,} prompts: below {FEW_PROMPTS} the intervals "
+            "of agreement are wide"
+        )
+    return lines
+
+
+def handoff_lines(done: "Handoff", ledger: Path) -> list[str]:
+    """Return what was drawn, from what, and what to do next."""
+    batch = done.batch
+    excluded = ", ".join(f"{reason} {count:,}" for reason, count in batch.excluded.items())
+    included = [
+        f"all {count:,} {outcome}" for outcome, count in done.included_tasks.items() if count
+    ]
+    both = sum(task.is_audit and task.included_as is not None for task in done.tasks)
+    also = f"; included {', '.join(included)}, {both:,} of them in the audit too"
+    return [
+        f"tasks     {len(done.tasks):,} over {done.prompts:,} prompts in {done.out}; "
+        f"guidelines in {done.guidelines}; batch {batch.name}",
+        f"audit     {done.audit_tasks:,} of {batch.frame_size:,} pairs that can be drawn, each "
+        f"with probability {batch.audit_probability:.4g}, over {done.audit_prompts:,} prompts"
+        f"{also if included else ''}",
+        f"left out  {excluded or 'nothing'}",
+        f"next      judge import ANSWERS --kind votes --ledger {shlex.quote(str(ledger))}",
+    ]

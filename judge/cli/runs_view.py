@@ -1,0 +1,174 @@
+"""Runs, deletions and comparisons in words. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from judge.cli.columns import aligned
+from judge.cli.progress_line import percent
+from judge.cli.visible import on_one_line
+from judge.records import Outcome
+
+if TYPE_CHECKING:
+    from calibration.intervals import Estimate
+    from judge.ledger.deletion import Deletion
+    from judge.ledger.run_facts import ReplyFigures
+    from judge.run_comparison import Comparison
+    from judge.run_listing import RunDetail, RunSummary
+
+_HEAD = ("run", "begun (UTC)", "source", "judges", "pairs", "done", "pending", "outcomes")
+_NUMBERS = frozenset({4, 5, 6})
+_OUTCOMES = [outcome.value for outcome in Outcome]
+
+
+def run_table(runs: Sequence["RunSummary"]) -> list[str]:
+    """Return one line per run under a heading."""
+    rows = [_HEAD]
+    for run in runs:
+        rows.append(
+            (
+                run.run_id,
+                run.created_at[:16].replace("T", " "),
+                on_one_line(run.source) + ("" if run.is_complete else " (not read to the end)"),
+                on_one_line(", ".join(run.judges)) or "-",
+                f"{run.pairs:,}",
+                f"{run.done:,}",
+                "-" if run.pending is None else f"{run.pending:,}",
+                _counted(run.outcomes) or "-",
+            )
+        )
+    return aligned(rows, right=_NUMBERS)
+
+
+def detail_lines(detail: "RunDetail") -> list[str]:
+    """Return everything about one run, a line each."""
+    run = detail.summary
+    rows = [
+        ("run", run.run_id if run.is_complete else f"{run.run_id}, its input not read to the end"),
+        ("begun", run.created_at),
+        ("source", on_one_line(run.source)),
+        ("settings", _settings(detail.settings)),
+        ("pairs", f"{run.pairs:,}"),
+        ("asks", _asks(run)),
+        ("outcomes", _counted(run.outcomes) or "none"),
+    ]
+    for judge in detail.judges:
+        rows.append(("judge", on_one_line(f"{judge.name}: model {judge.model}")))
+        prompt = f"prompt {judge.prompt}, digest {judge.prompt_digest}; "
+        rows.append(("", on_one_line(prompt + _settings(judge.sampling))))
+        figures = detail.replies.get(judge.name)
+        rows += [("", line) for line in (_figures(figures) if figures else ["no reply yet"])]
+    for reason, count in detail.deferrals:
+        rows.append(("waiting", f"{count:,}: {on_one_line(reason)}"))
+    return aligned(rows)
+
+
+def deletion_lines(deletion: "Deletion") -> list[str]:
+    """Return what a deletion takes away, and what of the run stays."""
+    gone = [
+        _many(deletion.judgments, "judgment"),
+        _many(deletion.pairs, "pair"),
+        f"texts of {_many(deletion.contents, 'pair')}",
+        _many(deletion.deferrals, "note") + " on asks given up",
+    ]
+    if deletion.generations:
+        gone.append(_many(deletion.generations, "generated answer"))
+    lines = [f"run {deletion.run_id}: {', '.join(gone)}"]
+    kept = []
+    if deletion.kept_judgments:
+        kept.append(f"{_many(deletion.kept_judgments, 'judgment')} that other runs use")
+    if deletion.kept_pairs:
+        kept.append(f"{_many(deletion.kept_pairs, 'pair')} that other runs select")
+    if deletion.voted_pairs:
+        kept.append(f"{_many(deletion.voted_pairs, 'pair')} that people voted on")
+    if deletion.votes:
+        kept.append(_many(deletion.votes, "vote"))
+    return [*lines, f"kept: {', '.join(kept)}"] if kept else lines
+
+
+def comparison_lines(found: "Comparison") -> list[str]:
+    """Return two runs side by side."""
+    share = percent(found.equal, found.common)
+    lines = [
+        f"runs {found.first} and {found.second}: {_many(found.common, 'common pair')}; "
+        f"{found.only_first:,} only in the first, {found.only_second:,} only in the second",
+        f"equal labels: {found.equal:,} of {found.common:,} ({share})",
+    ]
+    if found.agreement is not None:
+        for run_id, figures in zip((found.first, found.second), found.agreement, strict=True):
+            s1, s2 = _estimate(figures.s1), _estimate(figures.s2)
+            lines.append(f"agreement with votes, {run_id}: S1 {s1}; S2 {s2}")
+    if found.common:
+        lines += ["", f"outcome in {found.first} (rows) and in {found.second} (columns)"]
+        lines += _cross_table(found.outcomes)
+    if found.changed:
+        lines += ["", f"changed: {_many(found.n_changed, 'pair')}, the first are"]
+        rows = [(on_one_line(c.pair_id), f"{c.first} -> {c.second}") for c in found.changed]
+        lines += [f"  {line}" for line in aligned(rows)]
+    return lines
+
+
+def _cross_table(outcomes: Mapping[str, Mapping[str, int]]) -> list[str]:
+    columns = [name for name in _OUTCOMES if any(name in row for row in outcomes.values())]
+    rows: list[Sequence[str]] = [("", *columns)]
+    for name in _OUTCOMES:
+        if name in outcomes:
+            counts = (outcomes[name].get(column, 0) for column in columns)
+            rows.append((name, *(f"{count:,}" for count in counts)))
+    return aligned(rows, right=frozenset(range(1, len(columns) + 1)))
+
+
+def _figures(figures: "ReplyFigures") -> list[str]:
+    counted = {"verdict": figures.verdicts, **figures.statuses}
+    tokens = f"tokens in {_number(figures.input_tokens)}, out {_number(figures.output_tokens)}"
+    latency = figures.mean_latency_s
+    time = "unknown" if latency is None else f"{latency:.2f} s"
+    cost = "" if figures.cost_usd is None else f", cost ${figures.cost_usd:,.4f}"
+    retried = f"{figures.retries:,} requests repeated"
+    return [
+        f"judgments {figures.judgments:,}: {_counted(counted)}; {retried}",
+        f"{tokens}{cost}; mean latency {time}; {figures.rewrites:,} places neutralised",
+    ]
+
+
+def _asks(run: "RunSummary") -> str:
+    done = f"{run.done:,} done"
+    return done if run.pending is None else f"{done}, {run.pending:,} pending"
+
+
+def _settings(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in _flat(settings))
+
+
+def _flat(settings: Mapping[str, object], table: str = "") -> Iterable[tuple[str, object]]:
+    """Yield dotted name and value of every setting that is set, those of inner tables too."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{table}{name}.")
+        elif value is not None:
+            yield table + name, value
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{on_one_line(name)} {count:,}" for name, count in counts.items())
+
+
+def _estimate(estimate: "Estimate") -> str:
+    if estimate.value is None:
+        return f"unknown ({estimate.why})"
+    interval = ""
+    if estimate.low is not None and estimate.high is not None:
+        interval = f" [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+    return f"{100 * estimate.value:.1f} %{interval} n {estimate.n:,}"
+
+
+def _number(count: int | None) -> str:
+    return "unknown" if count is None else f"{count:,}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
