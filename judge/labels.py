@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from judge.policy import BOTH_ORDERS
 from judge.records import Label, Order, Outcome, Preference, Reading, Status, preference_from
 
-BOTH_ORDERS = (Order.FORWARD, Order.REVERSED)
 PENDING = "pending"
 """`Label.reason` while an expected order has not been asked."""
 SPLIT = "split"
@@ -29,6 +29,10 @@ class Rule(StrEnum):
     """Only what both orders say; otherwise inconsistent (MT-Bench, arXiv 2306.05685, 3.4)."""
     LENIENT = "lenient"
     """+1 or -1 per order, then the sign of the sum (JudgeBench, arXiv 2410.12784)."""
+    SOFT = "soft"
+    """Mean over the orders of 1, 0.5 or 0 for the first candidate, kept as the probability."""
+    SINGLE_RANDOM = "single_random"
+    """What the one order says that is asked, drawn per pair: half the price, bias unseen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class _Ballot:
     outcome: Outcome | None
     reason: str | None
     judgments: tuple[str, ...]
+    probability: float | None = None
+    """That the first candidate wins, in [0, 1]; only the soft rule has one."""
 
 
 def collapse(
@@ -46,7 +52,7 @@ def collapse(
     """Return the outcome of the two orders' preferences under `rule`, or None for no outcome.
 
     None as a preference means that the order gave no verdict. The conservative rule then gives no
-    outcome; the lenient one takes the other order's preference, if there is one.
+    outcome; the others take the other order's preference, if there is one.
     """
     if rule is Rule.CONSERVATIVE:
         if forward is None or reversed_ is None:
@@ -66,7 +72,7 @@ def resolve_label(
     judgments: Sequence[Reading],
     *,
     rule: Rule,
-    expected_orders: Sequence[Order] = BOTH_ORDERS,
+    expected_orders: Sequence[Order] | None = None,
 ) -> Label:
     """Return the label of `pair_id` from the judgments of one or more judges, in any sequence.
 
@@ -75,9 +81,12 @@ def resolve_label(
     vote. With no outcome at all, the reason is that of the first judge by `judge_key`:
     `pending` while an expected order has no judgment, whatever the rule; otherwise the gravest
     status among its orders (failed, refused, truncated, unparsed), each that of the highest sample.
-    Judgments of an order that is not expected are ignored; with one expected order, its
-    preference is the outcome. Raises ValueError if `expected_orders` is empty.
+    Expected are both orders, or under `single_random` the one that there is. Judgments of another
+    order are ignored; with one expected order, its preference is the outcome. Raises ValueError
+    if `expected_orders` is empty.
     """
+    if expected_orders is None:
+        expected_orders = _expected(judgments, rule)
     if not expected_orders:
         raise ValueError(f"pair {pair_id}: no expected order; pass at least one of {BOTH_ORDERS}")
     judges = sorted({judgment.judge_key for judgment in judgments})
@@ -87,10 +96,13 @@ def resolve_label(
     ]
     decided = [ballot for ballot in ballots if ballot.outcome is not None]
     outcome, reason = _majority(decided) if decided else (None, _first_reason(ballots))
+    probability = _mean([b.probability for b in decided if b.probability is not None])
     return Label(
         pair_id=pair_id,
         outcome=outcome or Outcome.UNDECIDED,
         reason=reason,
+        probability=probability,
+        margin=None if probability is None else abs(2 * probability - 1),
         rule=rule.value,
         judgments=tuple(sorted(id_ for ballot in decided or ballots for id_ in ballot.judgments)),
     )
@@ -121,7 +133,19 @@ def _ballot(judgments: Sequence[Reading], rule: Rule, expected_orders: Sequence[
         outcome = Outcome(said[0].value) if said[0] is not None else None
     else:
         outcome = collapse(*said, rule=rule)
-    return _Ballot(outcome, None if outcome else _gravest(asked), ids)
+    probability = None
+    if rule is Rule.SOFT:
+        probability = _mean([(1 + _SCORES[p]) / 2 for p in said if p is not None])
+    return _Ballot(outcome, None if outcome else _gravest(asked), ids, probability)
+
+
+def _expected(judgments: Sequence[Reading], rule: Rule) -> Sequence[Order]:
+    asked = tuple({judgment.order for judgment in judgments})
+    return asked if rule is Rule.SINGLE_RANDOM and asked else BOTH_ORDERS
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _deciding(judgments: Iterable[Reading]) -> Reading | None:

@@ -13,15 +13,20 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from judge.asking import EndpointPool, Stop, ask_missing
+from judge.asking import JudgePool, ask_missing
+from judge.budget import Budget
 from judge.config import Settings
+from judge.desk import Stop
+from judge.endpoints import keys_of, open_endpoint
 from judge.errors import ConfigError, EndpointError, EvenhandError
 from judge.intake import IntakeReport, Selection, input_digest, read_input
 from judge.judging import ResolvedJudge, resolve_judge
 from judge.labelling import count_outcomes
 from judge.ledger.runs import Run, RunJudge, begin_run, count_pairs
+from judge.ledger.spending import spent_by
 from judge.ledger.store import Ledger
 from judge.ledger.work import count_answered, count_contents, count_dropped
+from judge.policy import BOTH_ORDERS
 from judge.progress import Progress
 from judge.records import Status
 
@@ -85,28 +90,31 @@ async def run_job(
     stop = stop or Stop()
     loop = asyncio.get_running_loop()
     started = loop.time()
-    judges = _resolved_judges(settings)
-    keys = {name: settings.endpoints[name].api_key(name, environ) for name in _used(judges)}
+    judges = resolved_judges(settings)
+    keys = keys_of(settings, _used(judges), environ)
     with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:
         run, intake = await asyncio.to_thread(_prepare, ledger, job, settings, judges)
         progress = _counted(reader, run)
+        budget = _budget(reader, run, settings)
         if on_start:
             on_start(progress)
         cause: EvenhandError | None = None
         if progress.pending or retry:
             async with AsyncExitStack() as stack:
                 try:
-                    pools = await _open_pools(stack, settings, judges, keys)
+                    pools = await _open_pools(
+                        stack, settings, judges, keys, budget=budget, progress=progress
+                    )
                 except EndpointError as error:
                     cause = error
                 else:
                     with _calm_collector():
                         await ask_missing(
-                            ledger, reader, run.run_id, pools,
+                            ledger, reader, run, pools,
                             progress=progress, stop=stop, retry=retry,
                         )  # fmt: skip
         outcomes = await asyncio.to_thread(count_outcomes, reader, run)
-        dropped = count_dropped(reader, run.run_id, [judge.judge_key for judge in run.judges])
+        dropped = count_dropped(reader, run.run_id, run.judge_keys, one_order=run.one_order)
     return RunResult(
         run_id=run.run_id,
         ledger=ledger_path,
@@ -122,7 +130,8 @@ async def run_job(
     )
 
 
-def _resolved_judges(settings: Settings) -> tuple[ResolvedJudge, ...]:
+def resolved_judges(settings: Settings) -> tuple[ResolvedJudge, ...]:
+    """Return the judges of the settings ready to ask; ConfigError where they cannot be."""
     if not settings.judges:
         raise ConfigError("no judge is set; add a [[judges]] table to the config or give --model")
     judges = tuple(resolve_judge(j, settings.endpoint_of(j)) for j in settings.judges)
@@ -190,9 +199,10 @@ def _run_judge(judge: ResolvedJudge) -> RunJudge:
 
 def _counted(reader: Ledger, run: Run) -> Progress:
     """Return the counts of a run before this job has asked anything."""
-    keys = [judge.judge_key for judge in run.judges]
-    asks = 2 * len(keys) * count_contents(reader, run.run_id)
-    stored = sum(count_answered(reader, run.run_id, keys).values())
+    keys, one_order = run.judge_keys, run.one_order
+    orders = 1 if one_order else len(BOTH_ORDERS)
+    asks = orders * len(keys) * count_contents(reader, run.run_id)
+    stored = sum(count_answered(reader, run.run_id, keys, one_order=one_order).values())
     return Progress(run_id=run.run_id, total=asks, stored_before=stored)
 
 
@@ -201,18 +211,38 @@ async def _open_pools(
     settings: Settings,
     judges: Sequence[ResolvedJudge],
     keys: Mapping[str, SecretStr | None],
-) -> list[EndpointPool]:
-    """Return a pool per endpoint, each checked with one free request for address and key."""
-    from judge.backends.openai import OpenAIChat  # aiohttp: not for a run with nothing to do
-
+    *,
+    budget: Budget,
+    progress: Progress,
+) -> list[JudgePool]:
     pools = []
-    for name in _used(judges):
-        endpoint = settings.endpoints[name]
-        chat = await stack.enter_async_context(OpenAIChat(name, endpoint, keys[name]))
+    for name, key in keys.items():
         using = tuple(judge for judge in judges if judge.endpoint == name)
-        round_trip_s = max([await chat.preflight(judge.model) for judge in using])
-        pools.append(EndpointPool(name, chat, endpoint.max_in_flight, using, round_trip_s))
+        endpoint = await open_endpoint(
+            stack,
+            name,
+            settings.endpoints[name],
+            key,
+            models={judge.model for judge in using},
+            budget=budget,
+            progress=progress,
+        )
+        pools.append(JudgePool(endpoint, using))
     return pools
+
+
+def _budget(reader: Ledger, run: Run, settings: Settings) -> Budget:
+    """Return what the run may still spend; ConfigError for a model without the price it needs."""
+    limits = settings.run
+    budget = Budget(
+        requests=limits.budget_requests,
+        tokens=limits.budget_tokens,
+        usd=limits.budget_usd,
+        prices=settings.prices,
+        spent=spent_by(reader, run, settings.prices),
+    )
+    budget.check_models(judge.model for judge in run.judges)
+    return budget
 
 
 @contextmanager

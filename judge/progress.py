@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from judge.errors import TransientError
 from judge.records import Judgment, Preference, Reading, preference_from
+from judge.throttle import Throttle
 
 
 @dataclass
@@ -38,6 +39,8 @@ class Progress:
     input_tokens: int = 0
     output_tokens: int = 0
     last_problem: str = ""
+    throttles: dict[str, Throttle] = field(default_factory=dict, repr=False)
+    """By endpoint: what requests wait for now."""
     _half_done: dict[tuple[str, str], Preference] = field(default_factory=dict, repr=False)
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -14,8 +15,10 @@ import pytest
 from sqlalchemy import Connection
 
 import judge
-from judge.asking import EndpointPool, Stop, ask_missing
+from judge.admission import Limits
+from judge.asking import JudgePool, ask_missing
 from judge.config import Endpoint, Judge
+from judge.desk import EndpointPool, Stop
 from judge.errors import EndpointError, EvenhandError, LedgerError, TransientError
 from judge.intake import Selection, read_input
 from judge.judging import resolve_judge
@@ -24,6 +27,7 @@ from judge.ledger.store import Ledger
 from judge.ledger.writer import LedgerWriter
 from judge.progress import Progress
 from judge.records import Judgment, Order, Verdict
+from judge.throttle import Throttle, ThrottledChat
 from tests.fakes import (
     Scripted,
     ScriptedChat,
@@ -192,7 +196,7 @@ class Work:
         self.path = folder / "l.db"
         self.stop = Stop()
         self.ledger = GatedLedger(self.path, fails_from=fails_from)
-        begin_run(
+        self.run = begin_run(
             self.ledger, RUN, kind="judge", source="x", settings={"rule": "conservative"},
             judges=[], now=NOW,
         )  # fmt: skip
@@ -201,15 +205,18 @@ class Work:
         self.ledger.is_armed = True
         self.reader: Ledger = SlowReader(self.path)
 
-    def pool(self, chat: ScriptedChat, *, model: str = "m", max_in_flight: int = 4) -> EndpointPool:
+    def pool(self, chat: ScriptedChat, *, model: str = "m", max_in_flight: int = 4) -> JudgePool:
         resolved = resolve_judge(Judge(model=model), Endpoint(base_url="http://127.0.0.1:9/v1"))
-        return EndpointPool(model, chat, max_in_flight, (resolved,), 0.001)
+        throttle = Throttle(model, Limits(max_in_flight), rng=random.Random(1))
+        throttled = ThrottledChat(chat, throttle)
+        endpoint = EndpointPool(model, throttled, throttle, max_in_flight, 0.001)
+        return JudgePool(endpoint, (resolved,))
 
-    async def ask(self, *pools: EndpointPool, asks: int, **more: Any) -> Progress:
+    async def ask(self, *pools: JudgePool, asks: int, **more: Any) -> Progress:
         progress = Progress(run_id=RUN, total=asks)
         try:
             await ask_missing(
-                self.ledger, self.reader, RUN, pools, progress=progress, stop=self.stop, **more
+                self.ledger, self.reader, self.run, pools, progress=progress, stop=self.stop, **more
             )
         finally:
             self.reader.close()
@@ -268,36 +275,44 @@ async def test_what_an_endpoint_could_not_answer_is_asked_in_later_passes(tmp_pa
 
 @in_virtual_time
 async def test_passes_end_when_they_get_nowhere(tmp_path: Path) -> None:
-    work = Work(tmp_path, 5)
-    chat = ScriptedChat(*[reply()] * 4, TransientError("gone", kind="503"))
-    progress = await work.ask(work.pool(chat, max_in_flight=1), asks=10)
-    assert (progress.done, progress.pending) == (4, 6)
-    assert progress.deferred == {"gone": 6}
+    work = Work(tmp_path, 3)
+    chat = ScriptedChat(*[reply()] * 5, TransientError("gone", kind="503"))
+    progress = await work.ask(work.pool(chat, max_in_flight=1), asks=6)
+    assert (progress.done, progress.pending) == (5, 1)
+    assert progress.deferred == {"gone": 1}
     assert work.stop.cause is None
 
 
 @in_virtual_time
-async def test_twenty_failures_in_a_row_are_an_outage_and_nineteen_are_not(
-    tmp_path: Path,
-) -> None:
-    down = [TransientError("down", kind="503")] * 20
-    first = tmp_path / "first"
-    first.mkdir()
-    work = Work(first, 60)
-    # The budget is spent on 6 asks: 20 retries and one for every ten sends.
-    chat = ScriptedChat(*(down * 50))
+async def test_an_endpoint_that_comes_back_is_waited_for(tmp_path: Path) -> None:
+    """Every send fails for four minutes: the breaker pauses the job and nothing is lost."""
+    work = Work(tmp_path, 60)
+    loop = asyncio.get_running_loop()
+    up_at_s = loop.time() + 240
+
+    def answer(_: Any) -> Any:
+        if up_at_s - 239 < loop.time() < up_at_s:
+            raise TransientError("down", kind="503")
+        return reply()
+
+    chat = ScriptedChat(answer)
+    chat.latency_s = 0.2
+    progress = await work.ask(work.pool(chat), asks=120)
+    assert work.stop.cause is None
+    assert (progress.done, progress.pending) == (120, 0)
+
+
+@in_virtual_time
+async def test_an_endpoint_that_never_answers_ends_the_job_after_a_while(tmp_path: Path) -> None:
+    work = Work(tmp_path, 60)
+    began_s = asyncio.get_running_loop().time()
+    chat = ScriptedChat(TransientError("down", kind="503"))
     await work.ask(work.pool(chat), asks=120)
     assert isinstance(work.stop.cause, EndpointError)
-    assert "endpoint m: 20 asks in a row failed, the last with: down; " in str(work.stop.cause)
+    assert "m: down for too long, the last failure was: down; " in str(work.stop.cause)
+    assert asyncio.get_running_loop().time() - began_s < 200
+    assert len(chat.requests) < 60
     assert rows(work.path) == []
-    second = tmp_path / "second"
-    second.mkdir()
-    work = Work(second, 60)
-    spent = [*[TransientError("x")] * 23, reply()]  # the retries are gone, so each failure defers
-    chat = ScriptedChat(*spent, *[*down[:19], reply()] * 50)
-    progress = await work.ask(work.pool(chat, max_in_flight=1), asks=120)
-    assert work.stop.cause is None
-    assert progress.done >= 5
 
 
 @in_virtual_time
@@ -338,7 +353,7 @@ async def test_nobody_reads_the_ledger_any_more_once_the_asking_has_ended(tmp_pa
 
     pool = work.pool(ScriptedChat(stop_while_reading), max_in_flight=300)
     await ask_missing(
-        work.ledger, reader, RUN, [pool], progress=Progress(total=1200), stop=work.stop
+        work.ledger, reader, work.run, [pool], progress=Progress(total=1200), stop=work.stop
     )
     assert work.stop.event.is_set()
     assert not reader.is_read

@@ -364,12 +364,12 @@ async def test_an_endpoint_that_dies_stops_the_job_and_can_be_resumed(tmp_path: 
 
     async with scripted_server(die_later) as server:
         result = await run(server, tmp_path, pairs=100, max_in_flight=8)
-        # 20 deferrals, the 7 others in flight, and the retries that the budget allows.
+        # 20 failures until the breaker opens, the 7 others in flight, retries, and the probes.
         assert 40 + 20 <= len(server.chats) <= 40 + 20 + 7 + 20 + 0.1 * 67
         stored = len(rows(tmp_path / "l.db"))
         assert stored == 40
         assert result.exit_code == 4
-        assert "20 asks in a row failed" in str(result.cause)
+        assert "down for too long, the last failure was: " in str(result.cause)
         assert "run the same command again to resume" in str(result.cause)
         server.script = [WHOLE]
         before = len(server.chats)

@@ -116,7 +116,12 @@ def test_a_pair_with_its_sides_exchanged_has_the_exchanged_label(
     given_way = label(readings, rule)
     other_way = label([one.oriented(is_exchanged=True) for one in readings], rule)
     exchanged = SIDES_EXCHANGED.get(given_way.outcome, given_way.outcome)
-    assert other_way == given_way.model_copy(update={"outcome": exchanged})
+    p = given_way.probability
+    assert other_way.model_copy(update={"probability": None, "margin": None}) == (
+        given_way.model_copy(update={"outcome": exchanged, "probability": None, "margin": None})
+    )
+    assert other_way.probability == (None if p is None else pytest.approx(1 - p))
+    assert other_way.margin == (None if p is None else pytest.approx(given_way.margin))
 
 
 @given(panels, rules, st.integers())
@@ -160,12 +165,18 @@ def test_a_reason_is_given_exactly_when_nothing_is_decided(
     assert (resolved.outcome is Outcome.UNDECIDED) == (resolved.reason is not None)
     assert resolved.reason in {None, "pending", "split", *Status}
     assert resolved.rule == rule.value
-    assert (resolved.probability, resolved.margin) == (None, None)
+    has_probability = rule is Rule.SOFT and resolved.outcome is not Outcome.UNDECIDED
+    assert has_probability <= (resolved.probability is not None)
+    if rule is not Rule.SOFT:
+        assert (resolved.probability, resolved.margin) == (None, None)
     assert list(resolved.judgments) == sorted(resolved.judgments)
     assert set(resolved.judgments) <= {one.judgment_id for one in readings}
 
 
-@pytest.mark.parametrize("rule", Rule)
+TWO_ORDER_RULES = [rule for rule in Rule if rule is not Rule.SINGLE_RANDOM]
+
+
+@pytest.mark.parametrize("rule", TWO_ORDER_RULES)
 def test_an_order_not_yet_asked_leaves_the_pair_pending_under_every_rule(rule: Rule) -> None:
     assert label([], rule).reason == "pending"
     assert label([reading(Order.FORWARD, Verdict.A)], rule).reason == "pending"
@@ -272,3 +283,22 @@ def test_orienting_a_reading_flips_its_order_and_keeps_what_was_said() -> None:
     exchanged = stored.oriented(is_exchanged=True)
     assert exchanged == replace(stored, order=Order.REVERSED)
     assert exchanged.oriented(is_exchanged=True) == stored
+
+
+def test_the_soft_rule_averages_the_orders_and_keeps_the_mean() -> None:
+    soft = label(both(Verdict.A, Verdict.B), Rule.SOFT)
+    assert (soft.outcome, soft.probability, soft.margin) == (Outcome.FIRST, 1.0, 1.0)
+    half = label(both(Verdict.A, Verdict.TIE), Rule.SOFT)
+    assert (half.outcome, half.probability, half.margin) == (Outcome.FIRST, 0.75, 0.5)
+    stuck = label(both(Verdict.B, Verdict.B), Rule.SOFT)
+    assert (stuck.outcome, stuck.probability, stuck.margin) == (Outcome.TIE, 0.5, 0.0)
+    alone = label(both(Verdict.B, Status.UNPARSED), Rule.SOFT)
+    assert (alone.outcome, alone.probability) == (Outcome.SECOND, 0.0)
+
+
+@pytest.mark.parametrize("order", Order)
+def test_the_single_random_rule_takes_the_one_order_there_is(order: Order) -> None:
+    assert label([], Rule.SINGLE_RANDOM).reason == "pending"
+    said = label([reading(order, Verdict.A)], Rule.SINGLE_RANDOM)
+    assert said.outcome == preference_from(Verdict.A, order).value
+    assert label([reading(order, Status.UNPARSED)], Rule.SINGLE_RANDOM).reason == "unparsed"

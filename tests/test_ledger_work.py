@@ -24,7 +24,7 @@ from judge.ledger.work import (
     work_pages,
 )
 from judge.ledger.writer import INSERT_JUDGMENT
-from judge.policy import both_orders
+from judge.policy import missing_questions
 from judge.records import Candidate, Judgment, Message, Order, Pair, Prompt, Status, Verdict
 
 KEYS = ("key-1", "key-2")
@@ -103,7 +103,7 @@ def items(ledger: Ledger, page_size: int = 3) -> list[WorkItem]:
 
 
 def open_asks(ledger: Ledger, *, retry: frozenset[Status] = frozenset()) -> int:
-    return sum(len(both_orders(item.answered, KEYS, retry=retry)) for item in items(ledger))
+    return sum(len(missing_questions(item.answered, KEYS, retry=retry)) for item in items(ledger))
 
 
 @pytest.mark.parametrize("page_size", [1, 3, 10, 100])
@@ -182,7 +182,7 @@ def test_an_answer_is_never_asked_again_unless_its_status_is_named(ledger: Ledge
     assert open_asks(ledger, retry=frozenset({Status.UNPARSED})) == 1
     assert open_asks(ledger, retry=frozenset(Status)) == 3
     (item,) = items(ledger)
-    (question,) = both_orders(item.answered, KEYS, retry=frozenset({Status.UNPARSED}))
+    (question,) = missing_questions(item.answered, KEYS, retry=frozenset({Status.UNPARSED}))
     assert (question.order, question.sample) == (Order.REVERSED, 1)
 
 

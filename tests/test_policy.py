@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.policy import Question, both_orders
+from judge.policy import Question, missing_questions
 from judge.records import Order, Reading, Status, Verdict
 
 KEYS = ("j1", "j2")
@@ -16,8 +16,8 @@ def reading(
     return Reading(f"{key}-{order}-{sample}", key, order, sample, verdict, status)
 
 
-def test_a_new_pair_is_asked_in_both_orders_of_every_judge() -> None:
-    assert both_orders([], KEYS) == [
+def test_a_new_pair_is_asked_in_missing_questions_of_every_judge() -> None:
+    assert missing_questions([], KEYS) == [
         Question("j1", Order.FORWARD, 0),
         Question("j1", Order.REVERSED, 0),
         Question("j2", Order.FORWARD, 0),
@@ -27,7 +27,7 @@ def test_a_new_pair_is_asked_in_both_orders_of_every_judge() -> None:
 
 def test_only_the_missing_order_is_asked() -> None:
     answered = [reading(Order.REVERSED), reading(Order.FORWARD, key="j2", status=Status.FAILED)]
-    assert both_orders(answered, KEYS) == [
+    assert missing_questions(answered, KEYS) == [
         Question("j1", Order.FORWARD, 0),
         Question("j2", Order.REVERSED, 0),
     ]
@@ -35,9 +35,9 @@ def test_only_the_missing_order_is_asked() -> None:
 
 def test_a_status_is_final_unless_it_is_to_be_retried() -> None:
     answered = [reading(order, status=Status.UNPARSED) for order in Order]
-    assert both_orders(answered, ["j1"]) == []
-    assert both_orders(answered, ["j1"], retry=frozenset({Status.FAILED})) == []
-    assert both_orders(answered, ["j1"], retry=frozenset({Status.UNPARSED})) == [
+    assert missing_questions(answered, ["j1"]) == []
+    assert missing_questions(answered, ["j1"], retry=frozenset({Status.FAILED})) == []
+    assert missing_questions(answered, ["j1"], retry=frozenset({Status.UNPARSED})) == [
         Question("j1", Order.FORWARD, 1),
         Question("j1", Order.REVERSED, 1),
     ]
@@ -49,8 +49,8 @@ def test_the_newest_sample_says_whether_to_retry() -> None:
         reading(Order.FORWARD, sample=0, status=Status.FAILED),
         reading(Order.REVERSED),
     ]
-    assert both_orders(answered, ["j1"], retry=frozenset({Status.FAILED})) == []
-    assert both_orders(answered, ["j1"], retry=frozenset({Status.UNPARSED})) == [
+    assert missing_questions(answered, ["j1"], retry=frozenset({Status.FAILED})) == []
+    assert missing_questions(answered, ["j1"], retry=frozenset({Status.UNPARSED})) == [
         Question("j1", Order.FORWARD, 2)
     ]
 
@@ -61,7 +61,7 @@ def test_a_verdict_of_any_sample_ends_the_asking() -> None:
         reading(Order.FORWARD, sample=1, status=Status.UNPARSED),
         reading(Order.REVERSED),
     ]
-    assert both_orders(answered, ["j1"], retry=frozenset(Status)) == []
+    assert missing_questions(answered, ["j1"], retry=frozenset(Status)) == []
 
 
 readings = st.lists(
@@ -83,7 +83,7 @@ def test_nothing_stored_is_ever_asked_again(
 ) -> None:
     stored = {(each.judge_key, each.order, each.sample) for each in answered}
     decided = {(each.judge_key, each.order) for each in answered if each.verdict}
-    questions = both_orders(answered, KEYS, retry=retry)
+    questions = missing_questions(answered, KEYS, retry=retry)
     for question in questions:
         assert (question.judge_key, question.order, question.sample) not in stored
         assert (question.judge_key, question.order) not in decided
@@ -94,15 +94,15 @@ def test_nothing_stored_is_ever_asked_again(
 def test_exchanging_the_sides_of_a_pair_exchanges_its_questions(
     answered: list[Reading], retry: frozenset[Status]
 ) -> None:
-    asked = both_orders(answered, KEYS, retry=retry)
+    asked = missing_questions(answered, KEYS, retry=retry)
     exchanged = [each.oriented(is_exchanged=True) for each in answered]
     mirrored = {Question(q.judge_key, q.order.other, q.sample) for q in asked}
-    assert set(both_orders(exchanged, KEYS, retry=retry)) == mirrored
+    assert set(missing_questions(exchanged, KEYS, retry=retry)) == mirrored
 
 
 @given(readings)
 def test_the_sequence_of_the_answers_does_not_matter(answered: list[Reading]) -> None:
     retry = frozenset({Status.UNPARSED, Status.FAILED})
-    assert both_orders(answered, KEYS, retry=retry) == both_orders(
+    assert missing_questions(answered, KEYS, retry=retry) == missing_questions(
         answered[::-1], KEYS, retry=retry
     )

@@ -1,7 +1,8 @@
 """Deleting a run with the facts that nothing else rests on. Votes are never deleted.
 
 A judgment stays while another run asks the same judge about the same content; a pair stays while
-another run selects it or a person has voted on it.
+another run selects it or a person has voted on it; a generated answer stays while another run
+selects its prompt.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,19 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select
 
 from judge.ledger.runs import discard_run
-from judge.ledger.schema import contents, deferrals, judgments, pairs, run_judges, run_pairs, votes
+from judge.ledger.schema import (
+    contents,
+    deferrals,
+    generations,
+    judgments,
+    metadata,
+    pairs,
+    prompts,
+    run_judges,
+    run_pairs,
+    run_prompts,
+    votes,
+)
 from judge.ledger.store import Ledger
 
 
@@ -23,6 +36,8 @@ class Deletion:
     pairs: int
     contents: int
     """Texts of a prompt and its two answers; several pairs may share one."""
+    generations: int
+    """Answers of generators to prompts that no other run selects."""
     deferrals: int
     """Notes on asks that were given up."""
     kept_judgments: int
@@ -64,6 +79,7 @@ def _delete(ledger: Ledger, connection: Connection, run_id: str) -> Deletion:
     n_deferrals = _count(connection, deferrals, deferrals.c.run_id == run_id)
     # Before the run itself: its judges and its selection say which judgments are its own.
     deleted = connection.execute(delete(judgments).where(theirs, ~is_shared)).rowcount
+    n_generations = _delete_prompts(connection, run_id)
     before = [_count(connection, table) for table in (pairs, contents)]
     discard_run(ledger, run_id)
     after = [_count(connection, table) for table in (pairs, contents)]
@@ -72,12 +88,26 @@ def _delete(ledger: Ledger, connection: Connection, run_id: str) -> Deletion:
         judgments=deleted,
         pairs=before[0] - after[0],
         contents=before[1] - after[1],
+        generations=n_generations,
         deferrals=n_deferrals,
         kept_judgments=kept_judgments,
         kept_pairs=kept_pairs,
         voted_pairs=voted_pairs,
         votes=n_votes,
     )
+
+
+def _delete_prompts(connection: Connection, run_id: str) -> int:
+    """Delete the prompts that no other run selects; return how many generations went with them."""
+    # A ledger made before there was generation has no such tables.
+    metadata.create_all(connection, tables=[prompts, run_prompts, generations])
+    connection.execute(delete(run_prompts).where(run_prompts.c.run_id == run_id))
+    selected = select(run_prompts.c.prompt_key)
+    gone = connection.execute(
+        delete(generations).where(generations.c.prompt_key.not_in(selected))
+    ).rowcount
+    connection.execute(delete(prompts).where(prompts.c.prompt_key.not_in(selected)))
+    return gone
 
 
 def _of_run(run_id: str) -> ColumnElement[bool]:

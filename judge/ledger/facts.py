@@ -29,9 +29,11 @@ class JudgedPair:
     second_chars: int
 
 
-def judged_pairs(ledger: Ledger, run_id: str, judge_keys: Sequence[str]) -> Iterator[JudgedPair]:
+def judged_pairs(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
+) -> Iterator[JudgedPair]:
     """Yield every given pair of a run in input order, without texts; memory stays flat."""
-    for rows, readings in _pages(ledger, run_id, judge_keys, with_texts=False):
+    for rows, readings in _pages(ledger, run_id, judge_keys, with_texts=False, one_order=one_order):
         for row in rows:
             yield JudgedPair(
                 pair_id=row.pair_id,
@@ -44,10 +46,10 @@ def judged_pairs(ledger: Ledger, run_id: str, judge_keys: Sequence[str]) -> Iter
 
 
 def whole_pairs(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str]
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
 ) -> Iterator[tuple[Pair, tuple[Reading, ...]]]:
     """Yield every given pair of a run in input order with its texts, as it was given."""
-    for rows, readings in _pages(ledger, run_id, judge_keys, with_texts=True):
+    for rows, readings in _pages(ledger, run_id, judge_keys, with_texts=True, one_order=one_order):
         for row in rows:
             yield _pair_from(row), _oriented(readings[row.content_id], row.is_exchanged)
 
@@ -80,7 +82,12 @@ def deferral_reasons(ledger: Ledger, run_id: str) -> list[tuple[str, int]]:
 
 
 def _pages(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, with_texts: bool
+    ledger: Ledger,
+    run_id: str,
+    judge_keys: Sequence[str],
+    *,
+    with_texts: bool,
+    one_order: bool,
 ) -> Iterator[tuple[Sequence[Row[Any]], Mapping[str, list[Reading]]]]:
     after = -1
     while True:
@@ -88,7 +95,8 @@ def _pages(
             found = connection.execute(_page_query(run_id, after, with_texts=with_texts))
             rows = fill_page(found) if with_texts else found.all()
             readings: dict[str, list[Reading]] = {row.content_id: [] for row in rows}
-            for row in connection.execute(readings_of(list(readings), judge_keys)):
+            query = readings_of(list(readings), judge_keys, one_order=one_order)
+            for row in connection.execute(query):
                 readings[row.content_id].append(reading_from(row))
         if not rows:
             return

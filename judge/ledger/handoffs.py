@@ -50,10 +50,7 @@ _batches = Table(
     Column("name", String, primary_key=True),
     Column("run_id", String, nullable=False),
     Column("rule", String, nullable=False, comment="how two orders collapsed into outcomes"),
-    Column("seed", Integer, nullable=False),
-    Column("n", Integer, nullable=False, comment="audit pairs that were asked for"),
-    Column("include", Text, nullable=False, comment="JSON list of outcomes taken whole"),
-    Column("is_again", Boolean, nullable=False, comment="pairs of earlier batches took part"),
+    Column("settings", Text, nullable=False, comment="JSON: seed, n, include, is_again"),
     Column("frame_size", Integer, nullable=False, comment="pairs that could be drawn"),
     Column("excluded", Text, nullable=False, comment="JSON: reason -> pairs outside the frame"),
     Column("audit_probability", Float, nullable=False, comment="of each pair of the frame"),
@@ -137,14 +134,7 @@ def add_batch(ledger: Ledger, batch: Batch, tasks: Iterable[Task]) -> None:
     """Store a batch and its tasks in the order they are handed out."""
     with ledger.transaction() as connection:
         _metadata.create_all(connection)
-        row = {
-            "name": batch.name, "run_id": batch.run_id, "rule": batch.rule, "seed": batch.seed,
-            "n": batch.n, "include": json.dumps(batch.include), "is_again": batch.is_again,
-            "frame_size": batch.frame_size, "excluded": json.dumps(dict(batch.excluded)),
-            "audit_probability": batch.audit_probability,
-            "guidelines_digest": batch.guidelines_digest, "created_at": batch.created_at,
-        }  # fmt: skip
-        connection.execute(insert(_batches), row)
+        connection.execute(insert(_batches), _batch_row(batch))
         rows = [_task_row(position, task) for position, task in enumerate(tasks)]
         if rows:
             connection.execute(insert(_tasks), rows)
@@ -205,9 +195,8 @@ def task_texts(ledger: Ledger, batch: str) -> Iterator[TaskTexts]:
 def count_prompts(ledger: Ledger, batch: str) -> tuple[int, int]:
     """Return how many prompts the audit pairs of a batch are of, and how many all its pairs."""
     prompts = func.count(pairs.c.prompt_id.distinct())
-    query = (
-        select(prompts).join(_tasks, _tasks.c.pair_id == pairs.c.pair_id)
-    ).where(_tasks.c.batch == batch)  # fmt: skip
+    query = select(prompts).join(_tasks, _tasks.c.pair_id == pairs.c.pair_id)
+    query = query.where(_tasks.c.batch == batch)
     with ledger.snapshot() as connection:
         audit = connection.scalar(query.where(_tasks.c.is_audit)) or 0
         return audit, connection.scalar(query) or 0
@@ -238,6 +227,18 @@ def _texts_query(batch: str, after: int) -> Select[Any]:
     )
 
 
+def _batch_row(batch: Batch) -> dict[str, Any]:
+    settings = {
+        "seed": batch.seed, "n": batch.n, "include": batch.include, "is_again": batch.is_again,
+    }  # fmt: skip
+    return {
+        "name": batch.name, "run_id": batch.run_id, "rule": batch.rule,
+        "settings": json.dumps(settings), "frame_size": batch.frame_size,
+        "excluded": json.dumps(dict(batch.excluded)), "audit_probability": batch.audit_probability,
+        "guidelines_digest": batch.guidelines_digest, "created_at": batch.created_at,
+    }  # fmt: skip
+
+
 def _task_row(position: int, task: Task) -> dict[str, Any]:
     return {
         "task_id": task.task_id, "batch": task.batch, "position": position,
@@ -259,14 +260,15 @@ def _task_from(row: Row[Any]) -> Task:
 
 
 def _batch_from(row: Row[Any]) -> Batch:
+    settings = json.loads(row.settings)
     return Batch(
         name=row.name,
         run_id=row.run_id,
         rule=row.rule,
-        seed=row.seed,
-        n=row.n,
-        include=tuple(Outcome(name) for name in json.loads(row.include)),
-        is_again=row.is_again,
+        seed=settings["seed"],
+        n=settings["n"],
+        include=tuple(Outcome(name) for name in settings["include"]),
+        is_again=settings["is_again"],
         frame_size=row.frame_size,
         excluded=json.loads(row.excluded),
         audit_probability=row.audit_probability,

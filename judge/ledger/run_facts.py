@@ -4,13 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal_column, select
 
 from judge.ledger.facts import JudgedPair, judged_pairs
-from judge.ledger.schema import judgments, pairs, run_pairs
+from judge.ledger.runs import Run
+from judge.ledger.schema import judgments, pairs, run_pairs, votes
 from judge.ledger.store import Ledger
+from judge.ledger.work import reading_from, readings_of
+from judge.records import Reading
 
 CHUNK = 500
+RECENT = 1000
+"""Judgments that a latency is measured on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +76,24 @@ def reply_figures(
 
 
 def shared_pairs(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, other: str
+    ledger: Ledger, selecting: Run, *, other: Run, judged: Run
 ) -> Iterator[JudgedPair]:
     """Yield the pairs of a run that another run selects too, in the order of the first.
 
-    The readings are those of `judge_keys`, whichever run they belong to. Memory stays flat.
+    The readings are those of the judges of `judged`, which is one of the two. Memory stays flat.
     """
-    found = judged_pairs(ledger, run_id, judge_keys)
+    found = judged_pairs(ledger, selecting.run_id, judged.judge_keys, one_order=judged.one_order)
     while chunk := list(islice(found, CHUNK)):
-        selected = _selected_by(ledger, other, [pair.pair_id for pair in chunk])
+        selected = _selected_by(ledger, other.run_id, [pair.pair_id for pair in chunk])
         yield from (pair for pair in chunk if pair.pair_id in selected)
+
+
+def has_votes(ledger: Ledger, run_id: str) -> bool:
+    """Return whether people have voted on any pair of a run."""
+    selected = select(run_pairs.c.pair_id).where(run_pairs.c.run_id == run_id)
+    query = select(votes.c.vote_id).where(votes.c.pair_id.in_(selected)).limit(1)
+    with ledger.snapshot() as connection:
+        return connection.scalar(query) is not None
 
 
 def _selected_by(ledger: Ledger, run_id: str, pair_ids: Sequence[str]) -> set[str]:
@@ -91,3 +104,31 @@ def _selected_by(ledger: Ledger, run_id: str, pair_ids: Sequence[str]) -> set[st
     )
     with ledger.snapshot() as connection:
         return set(connection.scalars(query))
+
+
+def readings_on(
+    ledger: Ledger, content_ids: Sequence[str], judge_keys: Sequence[str]
+) -> dict[str, list[Reading]]:
+    """Return content id -> what some judges have said about it, in the content's orientation."""
+    found: dict[str, list[Reading]] = {}
+    with ledger.snapshot() as connection:
+        for row in connection.execute(readings_of(content_ids, judge_keys)):
+            found.setdefault(row.content_id, []).append(reading_from(row))
+    return found
+
+
+def recent_latencies(ledger: Ledger, judge_keys: Sequence[str]) -> dict[str, float]:
+    """Return judge key -> mean seconds of its replies among the newest of the ledger."""
+    newest = (
+        select(judgments.c.judge_key, judgments.c.latency_s)
+        .order_by(literal_column("rowid").desc())
+        .limit(RECENT)
+        .subquery()
+    )
+    query = (
+        select(newest.c.judge_key, func.avg(newest.c.latency_s))
+        .where(newest.c.judge_key.in_(judge_keys), newest.c.latency_s.is_not(None))
+        .group_by(newest.c.judge_key)
+    )
+    with ledger.snapshot() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from judge.errors import LedgerError
+from judge.labels import Rule
 from judge.ledger.schema import (
     contents,
     deferrals,
@@ -52,6 +53,15 @@ class Run:
     @property
     def rule(self) -> str:
         return str(self.settings["rule"])
+
+    @property
+    def judge_keys(self) -> list[str]:
+        return [judge.judge_key for judge in self.judges]
+
+    @property
+    def one_order(self) -> bool:
+        """Whether each pair is asked in one order only, so that other orders do not count."""
+        return self.rule == Rule.SINGLE_RANDOM
 
 
 def begin_run(

@@ -111,9 +111,11 @@ judgments = Table(
     Column("attempts", Integer, nullable=False),
     Column("rewrites", Integer, nullable=False),
     Column("parser", String, nullable=False),
+    Column("run_id", String, comment="the run that paid for it; none for an imported one"),
     Column("created_at", String, nullable=False),
     # The id is a digest of exactly these columns; one index serves both uniqueness and look-up.
     UniqueConstraint("content_id", "judge_key", "order", "sample"),
+    Index("judgments_run", "run_id"),
 )
 
 votes = Table(
@@ -159,7 +161,6 @@ run_prompts = Table(
     Column("tags", Text, nullable=False, comment="JSON object"),
     PrimaryKeyConstraint("run_id", "position"),
     Index("run_prompts_key", "run_id", "prompt_key", "position"),
-    sqlite_with_rowid=False,
 )
 
 generations = Table(
@@ -180,7 +181,9 @@ generations = Table(
     Column("cost_usd", Float),
     Column("latency_s", Float),
     Column("attempts", Integer, nullable=False),
+    Column("run_id", String, comment="the run that paid for it"),
     Column("created_at", String, nullable=False),
     # As for judgments: the id is a digest of exactly these columns.
     UniqueConstraint("prompt_key", "generator_key", "sample"),
+    Index("generations_run", "run_id"),
 )

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Result, Row, Select, Subquery, func, select
+from sqlalchemy import ColumnElement, Result, Row, Select, Subquery, case, func, select, true
 
 from judge.ledger.schema import contents, judgments, run_pairs
 from judge.ledger.store import Ledger
@@ -36,21 +37,34 @@ class WorkItem:
 
 
 def work_pages(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, page_size: int
+    ledger: Ledger,
+    run_id: str,
+    judge_keys: Sequence[str],
+    *,
+    page_size: int,
+    one_order: bool = False,
 ) -> Iterator[list[WorkItem]]:
     """Yield every distinct content of a run once, in input order, at most `page_size` at a time."""
     after = -1
-    while page := work_page(ledger, run_id, judge_keys, after=after, page_size=page_size):
+    read = partial(work_page, ledger, run_id, judge_keys, page_size=page_size, one_order=one_order)
+    while page := read(after=after):
         yield page
         after = page[-1].position
 
 
 def work_page(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, after: int, page_size: int
+    ledger: Ledger,
+    run_id: str,
+    judge_keys: Sequence[str],
+    *,
+    after: int,
+    page_size: int,
+    one_order: bool = False,
 ) -> list[WorkItem]:
     """Return the next contents after a position, each with its stored judgments.
 
-    A page of long texts is shorter, so that memory does not grow with the input.
+    A page of long texts is shorter, so that memory does not grow with the input. With `one_order`
+    only the judgments in each pair's single order are looked at, here and below.
     """
     query = (
         select(run_pairs.c.position, contents)
@@ -62,7 +76,7 @@ def work_page(
     with ledger.snapshot() as connection:
         rows = fill_page(connection.execute(query))
         answered: dict[str, list[Reading]] = {row.content_id: [] for row in rows}
-        for row in connection.execute(readings_of(list(answered), judge_keys)):
+        for row in connection.execute(readings_of(list(answered), judge_keys, one_order=one_order)):
             answered[row.content_id].append(reading_from(row))
     return [
         WorkItem(
@@ -81,29 +95,37 @@ def count_contents(ledger: Ledger, run_id: str) -> int:
         return connection.scalar(select(distinct).where(run_pairs.c.run_id == run_id)) or 0
 
 
-def count_answered(ledger: Ledger, run_id: str, judge_keys: Sequence[str]) -> Mapping[str, int]:
+def count_answered(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
+) -> Mapping[str, int]:
     """Return judge key -> number of (content, order) of the run that have a judgment."""
-    asked = _asked(run_id, judge_keys)
+    asked = _asked(run_id, judge_keys, one_order=one_order)
     query = select(asked.c.judge_key, func.count()).group_by(asked.c.judge_key)
     with ledger.snapshot() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def count_dropped(ledger: Ledger, run_id: str, judge_keys: Sequence[str]) -> int:
+def count_dropped(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
+) -> int:
     """Return how many asks of a run ended without a verdict, whatever job asked them."""
-    asked = _asked(run_id, judge_keys)
+    asked = _asked(run_id, judge_keys, one_order=one_order)
     query = select(func.count()).select_from(asked).where(asked.c.verdicts == 0)
     with ledger.snapshot() as connection:
         return connection.scalar(query) or 0
 
 
-def _asked(run_id: str, judge_keys: Sequence[str]) -> Subquery:
+def _asked(run_id: str, judge_keys: Sequence[str], *, one_order: bool) -> Subquery:
     """The asks of a run that have a judgment, each with its number of verdicts."""
     selected = select(run_pairs.c.content_id).where(run_pairs.c.run_id == run_id)
     ask = (judgments.c.judge_key, judgments.c.content_id, judgments.c.order)
     return (
         select(*ask, func.count(judgments.c.verdict).label("verdicts"))
-        .where(judgments.c.judge_key.in_(judge_keys), judgments.c.content_id.in_(selected))
+        .where(
+            judgments.c.judge_key.in_(judge_keys),
+            judgments.c.content_id.in_(selected),
+            _is_asked_order() if one_order else true(),
+        )
         .group_by(*ask)
         .subquery()
     )
@@ -146,7 +168,9 @@ def _is_first_mention() -> ColumnElement[bool]:
     )
 
 
-def readings_of(content_ids: Sequence[str], judge_keys: Sequence[str]) -> Select[Any]:
+def readings_of(
+    content_ids: Sequence[str], judge_keys: Sequence[str], *, one_order: bool = False
+) -> Select[Any]:
     """The judgments of some judges on some contents, without their texts."""
     return select(
         judgments.c.judgment_id,
@@ -156,4 +180,15 @@ def readings_of(content_ids: Sequence[str], judge_keys: Sequence[str]) -> Select
         judgments.c.sample,
         judgments.c.verdict,
         judgments.c.status,
-    ).where(judgments.c.content_id.in_(content_ids), judgments.c.judge_key.in_(judge_keys))
+    ).where(
+        judgments.c.content_id.in_(content_ids),
+        judgments.c.judge_key.in_(judge_keys),
+        _is_asked_order() if one_order else true(),
+    )
+
+
+def _is_asked_order() -> ColumnElement[bool]:
+    """`judge.policy.single_order`, in SQL."""
+    is_even = func.substr(judgments.c.content_id, -1).in_(tuple("02468ace"))
+    asked = case((is_even, Order.FORWARD.value), else_=Order.REVERSED.value)
+    return judgments.c.order == asked

@@ -5,7 +5,7 @@ waiting would hold the slots of the workers that wait for their commit.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 
 class LedgerWriter:
-    """Appends judgments to a ledger; each append returns once its row is on the disk.
+    """Appends facts to a ledger; each append returns once its row is on the disk.
 
     After one failed commit every later append fails too: an operating system that reported a
     failed sync once may report success for data it has dropped.
@@ -31,8 +31,7 @@ class LedgerWriter:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
-        self._judgments: list[Row] = []
-        self._deferrals: list[Row] = []
+        self._rows: dict[Insert, list[Row]] = {}
         self._gathering: asyncio.Future[None] | None = None
         self._committing: asyncio.Future[None] | None = None
         self._failure: LedgerError | None = None
@@ -53,13 +52,13 @@ class LedgerWriter:
         finally:  # even when cancelled: the ledger must not be closed under a commit
             self._thread.shutdown(wait=True)
 
-    def append(self, judgment: Judgment) -> Awaitable[None]:
+    def append(self, judgment: Judgment, *, run_id: str | None = None) -> Awaitable[None]:
         """Return an awaitable that ends when the judgment is committed; raises LedgerError.
 
-        A judgment whose key is stored already leaves the stored one as it is.
+        A judgment whose key is stored already leaves the stored one as it is. `run_id` is the run
+        that paid for it.
         """
-        self._judgments.append(judgment.__dict__)
-        return self._committed()
+        return self.write(INSERT_JUDGMENT, {**judgment.__dict__, "run_id": run_id})
 
     def defer(
         self,
@@ -73,20 +72,20 @@ class LedgerWriter:
         created_at: str,
     ) -> Awaitable[None]:
         """Return an awaitable that ends when the cause of a still pending ask is committed."""
-        self._deferrals.append(
-            {
-                "run_id": run_id,
-                "content_id": content_id,
-                "judge_key": judge_key,
-                "order": order,
-                "reason": reason,
-                "attempts": attempts,
-                "created_at": created_at,
-            }
-        )
-        return self._committed()
+        row = {
+            "run_id": run_id,
+            "content_id": content_id,
+            "judge_key": judge_key,
+            "order": order,
+            "reason": reason,
+            "attempts": attempts,
+            "created_at": created_at,
+        }
+        return self.write(INSERT_DEFERRAL, row)
 
-    def _committed(self) -> Awaitable[None]:
+    def write(self, statement: Insert, row: Row) -> Awaitable[None]:
+        """Return an awaitable that ends when the statement has been committed with the row."""
+        self._rows.setdefault(statement, []).append(row)
         if self._gathering is None:
             self._gathering = asyncio.get_running_loop().create_future()
         waiting = self._gathering
@@ -97,19 +96,17 @@ class LedgerWriter:
 
     def _start_commit(self) -> None:
         loop = asyncio.get_running_loop()
-        batch = [(INSERT_JUDGMENT, self._judgments), (INSERT_DEFERRAL, self._deferrals)]
         waiting, self._gathering = self._gathering, None
-        self._judgments, self._deferrals = [], []
+        batch, self._rows = self._rows, {}
         self._committing = loop.run_in_executor(self._thread, self._commit, batch)
         self._committing.add_done_callback(lambda done: self._after_commit(done, waiting))
 
-    def _commit(self, batch: Sequence[tuple[Insert, list[Row]]]) -> None:
+    def _commit(self, batch: Mapping[Insert, list[Row]]) -> None:
         if self._failure is not None:
             raise self._failure
         with self._ledger.transaction() as connection:
-            for statement, rows in batch:
-                if rows:
-                    connection.execute(statement, rows)
+            for statement, rows in batch.items():
+                connection.execute(statement, rows)
         self.commits += 1
 
     def _after_commit(

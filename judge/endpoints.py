@@ -1,0 +1,57 @@
+"""Opening a job's endpoints: each checked, throttled and kept within the budget."""
+
+import random
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+
+from pydantic import SecretStr
+
+from judge.admission import Limits
+from judge.budget import Budget, BudgetedChat
+from judge.config import Endpoint, Settings
+from judge.desk import EndpointPool
+from judge.progress import Progress
+from judge.throttle import Throttle, ThrottledChat
+
+
+def keys_of(
+    settings: Settings, names: Iterable[str], environ: Mapping[str, str]
+) -> dict[str, SecretStr | None]:
+    """Return endpoint name -> key; ConfigError for a variable that is named and not set."""
+    return {name: settings.endpoints[name].api_key(name, environ) for name in names}
+
+
+async def open_endpoint(
+    stack: AsyncExitStack,
+    name: str,
+    endpoint: Endpoint,
+    key: SecretStr | None,
+    *,
+    models: Iterable[str],
+    budget: Budget,
+    progress: Progress,
+) -> EndpointPool:
+    """Return an endpoint ready to be asked, after a free request that finds a wrong one.
+
+    Raises UnreachableError or AccountError. `progress` gets its throttle to show.
+    """
+    from judge.backends.openai import OpenAIChat  # aiohttp: not for a job with nothing to do
+
+    chat = await stack.enter_async_context(OpenAIChat(name, endpoint, key))
+    round_trip_s = max([await chat.preflight(model) for model in models])
+    limits = Limits(
+        max_in_flight=endpoint.max_in_flight,
+        start_in_flight=endpoint.start_in_flight,
+        rpm=endpoint.rpm,
+        tpm=endpoint.tpm,
+    )
+    throttle = Throttle(name, limits, rng=random.Random(name))
+    progress.throttles[name] = throttle
+    budgeted = BudgetedChat(chat, budget) if budget.is_limited else chat
+    return EndpointPool(
+        name=name,
+        chat=ThrottledChat(budgeted, throttle),
+        throttle=throttle,
+        max_in_flight=endpoint.max_in_flight,
+        round_trip_s=round_trip_s,
+    )
