@@ -1,6 +1,7 @@
 """`judge handoff`: what people are to judge."""
 
 import shlex
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,16 +16,29 @@ if TYPE_CHECKING:
 FEW_PROMPTS = 200
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawFlags:
+    """Which pairs of the run are handed over."""
+
+    n: Annotated[int, Parameter(name="--n")]
+    """Pairs to draw uniformly at random, the audit; 0 for none, with --include."""
+    include: list[Literal["inconsistent", "tie", "undecided"]] | None = None
+    """Also hand over every pair with this outcome; may be repeated."""
+    seed: int = 0
+    """Seed of the draw, the sides and the sequence."""
+    batch: str | None = None
+    """Name of the batch; votes carry it. By default it is made of the other settings."""
+    again: bool = False
+    """Let pairs take part that were handed off before or have human votes."""
+
+
 def command(
     *,
+    draw: DrawFlags,
     out: Path,
-    n: Annotated[int, Parameter(name="--n")],
-    include: list[Literal["inconsistent", "tie", "undecided"]] | None = None,
-    run: str = "latest",
-    seed: int = 0,
-    batch: str | None = None,
-    again: bool = False,
     guidelines_out: Path | None = None,
+    run: str = "latest",
     ledger: Path = DEFAULT_LEDGER,
 ) -> int:
     """Draw pairs of a run for people to judge, and write them as blinded tasks with guidelines.
@@ -36,39 +50,19 @@ def command(
     ----------
     out
         JSON Lines file of tasks to write.
-    n
-        Pairs to draw uniformly at random: the audit. 0 for none, with --include.
-    include
-        Also hand over every pair with this outcome; may be repeated.
-    run
-        A run's id, or latest.
-    seed
-        Seed of the draw, the sides and the sequence.
-    batch
-        Name of the batch; votes carry it. By default it is made of the other settings.
-    again
-        Let pairs take part that were handed off before or have human votes.
     guidelines_out
         Markdown file of guidelines to write, by default beside the tasks.
+    run
+        A run's id, or latest.
     ledger
         Where the judgments are kept.
     """
-    done = handoff(
-        out,
-        n=n,
-        ledger=ledger,
-        include=include or (),
-        run=run,
-        seed=seed,
-        batch=batch,
-        again=again,
-        guidelines_out=guidelines_out,
-    )
+    flags = asdict(draw) | {"include": draw.include or ()}
+    done = handoff(out, ledger=ledger, run=run, guidelines_out=guidelines_out, **flags)
     talk = talk_on_stderr()
     for line in warning_lines(done):
         talk.warn(line)
-    for line in handoff_lines(done, ledger):
-        talk.say(line)
+    talk.say("\n".join(handoff_lines(done, ledger)))
     return 0
 
 

@@ -1,16 +1,18 @@
 """From the body of a chat request to its answer, faults included. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hmac import compare_digest
 
 from pydantic import ValidationError
 
 from judge.simulator import messages
+from judge.simulator.answers import asked_of, best_answer
+from judge.simulator.draws import digest, uniform
 from judge.simulator.faults import Delivery, Fault, Flaw, draw_delivery
 from judge.simulator.messages import ChatRequest, Response
 from judge.simulator.opinion import decide_verdict, read_prompt
 from judge.simulator.replies import NO_PAIR, compose_reply, compose_unparsable
-from judge.simulator.settings import SimulatorSettings
+from judge.simulator.settings import MODEL, SimulatorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +68,46 @@ def answer_chat(
         first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         return Answer(messages.error(400, f"{where}: {first['msg']}.", param=where), "invalid")
-    prompt_chars = sum(len(message.text) for message in request.messages)
-    rejection = _reject(settings, request, prompt_chars=prompt_chars)
+    rejection = _reject(settings, request)
     if rejection is not None:
         return rejection
     delivery = draw_delivery(settings, body_digest, earlier_sends=earlier_sends)
     if delivery.fault in _ANSWERED_INSTEAD or delivery.fault in _NEVER_ANSWERED:
         return _instead(settings, delivery)
-    # Sampling at temperature 0 repeats itself; above it every sending is a sample of its own.
-    voice = body_digest if request.temperature == 0 else delivery.digest
-    content, finish_reason = _reply(settings, request, delivery, voice=voice)
-    response = messages.completion(
-        content,
-        finish_reason,
-        reply_id=voice[:12].hex(),
-        created=created,
-        prompt_chars=prompt_chars,
-    )
+    if delivery.flaw is Flaw.UNPARSABLE and request.model in settings.generators:
+        delivery = replace(delivery, flaw=None)  # an answer has no verdict to spoil
+    response = _completion(settings, request, delivery, body_digest=body_digest, created=created)
     cause = delivery.fault or delivery.flaw
     return Answer(response, cause, delivery.fault, delivery.latency_s)
 
 
-def _reject(
-    settings: SimulatorSettings, request: ChatRequest, *, prompt_chars: int
-) -> Answer | None:
+def _completion(
+    settings: SimulatorSettings,
+    request: ChatRequest,
+    delivery: Delivery,
+    *,
+    body_digest: bytes,
+    created: int,
+) -> Response:
+    # Sampling at temperature 0 repeats itself; above it every sending is a sample of its own.
+    voice = body_digest if request.temperature == 0 else delivery.digest
+    content, finish_reason = _reply(settings, request, delivery, voice=voice)
+    return messages.completion(
+        content,
+        finish_reason,
+        reply_id=voice[:12].hex(),
+        created=created,
+        prompt_chars=_prompt_chars(request),
+        model=request.model if request.model in settings.generators else MODEL,
+    )
+
+
+def _reject(settings: SimulatorSettings, request: ChatRequest) -> Answer | None:
     if request.stream or request.n not in (None, 1):
         unsupported = "stream" if request.stream else "n"
         message = f"{unsupported} is not supported; ask for one reply at a time, not streamed."
         return Answer(messages.error(400, message, param=unsupported), "invalid")
+    prompt_chars = _prompt_chars(request)
     if settings.context_chars is not None and prompt_chars > settings.context_chars:
         return Answer(_context_exceeded(prompt_chars, settings.context_chars), "context_length")
     return None
@@ -125,9 +139,9 @@ def _reply(
     """Return the content and the finish reason."""
     if delivery.flaw is Flaw.CONTENT_FILTER:
         return "", "content_filter"
-    content = _content(
-        settings, request, is_unparsable=delivery.flaw is Flaw.UNPARSABLE, voice=voice
-    )
+    if delivery.flaw is Flaw.EMPTY:
+        return "", "stop"
+    content = _content(settings, request, delivery, voice=voice)
     limit = len(content)
     if delivery.flaw is Flaw.LENGTH:
         limit = int(limit * delivery.cut)
@@ -139,15 +153,42 @@ def _reply(
 
 
 def _content(
-    settings: SimulatorSettings, request: ChatRequest, *, is_unparsable: bool, voice: bytes
+    settings: SimulatorSettings, request: ChatRequest, delivery: Delivery, *, voice: bytes
 ) -> str:
     system_text = "\n".join(m.text for m in request.messages if m.role in ("system", "developer"))
     shown = read_prompt(system_text, [m.text for m in request.messages if m.role == "user"])
-    if shown is None:
+    if shown is not None:
+        verdict = decide_verdict(settings, shown, voice=voice)
+        is_unparsable = delivery.flaw is Flaw.UNPARSABLE
+        compose = compose_unparsable if is_unparsable else compose_reply
+        return compose(verdict, settings.reply_words, voice=voice)
+    drafts = settings.generators.get(request.model)
+    if drafts is None:
         return NO_PAIR
-    verdict = decide_verdict(settings, shown, voice=voice)
-    compose = compose_unparsable if is_unparsable else compose_reply
-    return compose(verdict, settings.reply_words, voice=voice)
+    return best_answer(
+        asked_of(request.messages),
+        seed=settings.seed,
+        drafts=drafts,
+        words=settings.answer_words,
+        voice=_voice_of_answer(settings, request, sending=voice),
+    )
+
+
+def _voice_of_answer(settings: SimulatorSettings, request: ChatRequest, *, sending: bytes) -> bytes:
+    """Return what decides an answer: the colder the sampling, the likelier the one greedy text.
+
+    A seed in the request makes every sending of its conversation the same sample.
+    """
+    temperature = 1.0 if request.temperature is None else request.temperature
+    said = [part.encode() for m in request.messages for part in (m.role, m.text)]
+    greedy = digest(settings.seed, b"greedy", request.model.encode(), *said)
+    if request.seed is not None:
+        sending = digest(settings.seed, b"seeded", greedy, b"%d %r" % (request.seed, temperature))
+    return greedy if uniform(sending, 4) < max(0.0, 1.0 - temperature) ** 2 else sending
+
+
+def _prompt_chars(request: ChatRequest) -> int:
+    return sum(len(message.text) for message in request.messages)
 
 
 def _context_exceeded(prompt_chars: int, context_chars: int) -> Response:

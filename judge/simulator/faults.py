@@ -23,11 +23,12 @@ class Fault(StrEnum):
 
 
 class Flaw(StrEnum):
-    """A proper answer whose reply gives no verdict."""
+    """A proper answer whose reply is of no use."""
 
     UNPARSABLE = "unparsable"
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ def _flaw(settings: SimulatorSettings, draw: float) -> Flaw | None:
         (Flaw.UNPARSABLE, settings.unparsable_rate),
         (Flaw.LENGTH, settings.length_rate),
         (Flaw.CONTENT_FILTER, settings.content_filter_rate),
+        (Flaw.EMPTY, settings.empty_rate),
     ):
         draw -= rate
         if draw < 0:

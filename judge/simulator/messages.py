@@ -1,5 +1,6 @@
 """The bodies of the OpenAI-compatible dialogue: what is read and what is answered. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -47,6 +48,7 @@ class ChatRequest(BaseModel):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: float | None = None
+    seed: int | None = None
     n: int | None = None
     stream: bool | None = None
 
@@ -68,7 +70,13 @@ class Response:
 
 
 def completion(
-    content: str, finish_reason: str, *, reply_id: str, created: int, prompt_chars: int
+    content: str,
+    finish_reason: str,
+    *,
+    reply_id: str,
+    created: int,
+    prompt_chars: int,
+    model: str = MODEL,
 ) -> Response:
     """Return a chat completion; `created` is in seconds since 1970, usage is estimated."""
     prompt_tokens = tokens_of(prompt_chars)
@@ -85,7 +93,7 @@ def completion(
             "id": f"chatcmpl-{reply_id}",
             "object": "chat.completion",
             "created": created,
-            "model": MODEL,
+            "model": model,
             "system_fingerprint": "simulated",
             "simulated": True,
             "choices": [choice],
@@ -104,10 +112,13 @@ def as_json(value: Any, *, status: int = 200) -> Response:
     return Response(status, to_json(value))
 
 
-def model_list() -> Response:
-    """Return the list of the one model there is."""
-    model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "evenhand"}
-    return as_json({"object": "list", "data": [model]})
+def model_list(generators: Iterable[str]) -> Response:
+    """Return the list of models: the judge, then the generators."""
+    models = [
+        {"id": name, "object": "model", "created": 0, "owned_by": "evenhand"}
+        for name in (MODEL, *generators)
+    ]
+    return as_json({"object": "list", "data": models})
 
 
 def error(

@@ -72,7 +72,7 @@ class Simulator:
         """Return the answer to anything but a chat request."""
         match method, path:
             case "GET", "/v1/models":
-                return messages.model_list()
+                return messages.model_list(self.settings.generators)
             case "GET", "/stats":
                 return messages.as_json(self.stats.model_dump())
             case "POST", "/stats/reset":

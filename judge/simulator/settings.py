@@ -1,4 +1,4 @@
-"""What can be set about the simulated judge: how it judges, how it writes, how it fails."""
+"""What can be set about the simulated models: how they judge, how they write, how they fail."""
 
 from enum import StrEnum
 from typing import Annotated, Self
@@ -6,6 +6,10 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MODEL = "simulated-judge"
+GENERATORS = {"simulated-generator-small": 1, "simulated-generator-large": 4}
+"""Drafts of two generators, of which the large one wins 4 of 5 comparisons."""
+
+MOST_DRAFTS = 64
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 """A probability per request, in [0, 1]."""
@@ -29,7 +33,7 @@ class AccountFault(StrEnum):
 
 
 class SimulatorSettings(BaseModel):
-    """Everything about one simulated judge; the same settings give the same replies.
+    """Everything about one simulated endpoint; the same settings give the same replies.
 
     Faults and flaws are drawn for each (seed, request body, how often this body was sent before),
     so a retry meets a fresh draw and the whole run repeats exactly.
@@ -61,6 +65,16 @@ class SimulatorSettings(BaseModel):
     """Share of replies cut short, with finish_reason `length`."""
     content_filter_rate: Rate = 0.0
     """Share of replies withheld, with finish_reason `content_filter`."""
+
+    empty_rate: Rate = 0.0
+    """Share of replies without any text, with finish_reason `stop`."""
+
+    generators: dict[str, Annotated[int, Field(ge=1, le=MOST_DRAFTS)]] = {}
+    """Models that answer what is no judge prompt, by the drafts that each writes: it gives the
+    best of them by the hidden truth, so one of `a` drafts beats one of `b` with probability
+    a / (a + b)."""
+    answer_words: Annotated[int, Field(ge=1, le=20_000)] = 90
+    """Mean length of a generator's answer in words."""
 
     latency_s: Seconds = 0.0
     """Mean seconds from a request to its answer."""
@@ -104,7 +118,7 @@ class SimulatorSettings(BaseModel):
             + self.hang_rate
             + self.html_rate
         )
-        flaws = self.unparsable_rate + self.length_rate + self.content_filter_rate
+        flaws = self.unparsable_rate + self.length_rate + self.content_filter_rate + self.empty_rate
         for what, total in (("request faults", faults), ("reply flaws", flaws)):
             if total > 1 + 1e-9:
                 raise ValueError(
