@@ -3,17 +3,43 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from judge.api import agree, arun, demo, export, import_file, run, simulate
+    from judge.api import (
+        acheck,
+        agree,
+        arun,
+        check,
+        compare_runs,
+        cost,
+        delete_run,
+        demo,
+        export,
+        handoff,
+        import_file,
+        init,
+        run,
+        runs,
+        show_run,
+        simulate,
+    )
     from judge.verdicts import parse_verdict
 
 __all__ = [
+    "acheck",
     "agree",
     "arun",
+    "check",
+    "compare_runs",
+    "cost",
+    "delete_run",
     "demo",
     "export",
+    "handoff",
     "import_file",
+    "init",
     "parse_verdict",
     "run",
+    "runs",
+    "show_run",
     "simulate",
 ]
 

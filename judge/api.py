@@ -19,8 +19,11 @@ from judge.records import Outcome, Status
 
 if TYPE_CHECKING:
     from calibration.report.model import Report
-    from judge.asking import Stop
+    from judge.check_steps import Step
+    from judge.checking import CheckResult
     from judge.demonstration import DemoResult
+    from judge.desk import Stop
+    from judge.estimate import Estimate
     from judge.exporting import Manifest
     from judge.handing_over import Handoff
     from judge.importing import ImportResult
@@ -145,6 +148,81 @@ def export(
         style=Style(style),
         run_id=run,
         is_partial_allowed=partial,
+    )
+
+
+async def acheck(
+    *,
+    config: str | Path | None = None,
+    ledger: str | Path = DEFAULT_LEDGER,
+    overrides: Mapping[str, Any] | None = None,
+    on_step: "Callable[[Step], None] | None" = None,
+    environ: Mapping[str, str] = os.environ,
+) -> "CheckResult":
+    """Return whether settings, prompts, keys, endpoints and ledger work, step by step.
+
+    Each judge is asked one small question and one for token probabilities; nothing is stored.
+    `on_step` is handed each step as soon as it is done. What does not work is a failed step, not
+    an exception.
+    """
+    from judge.checking import check_everything
+
+    return await check_everything(
+        Path(config) if config else None,
+        Path(ledger),
+        overrides=overrides,
+        on_step=on_step,
+        environ=environ,
+    )
+
+
+def check(**arguments: Any) -> "CheckResult":
+    """Look everything over; the synchronous twin of `acheck`, with the same arguments."""
+    return _wait_for(acheck(**arguments))
+
+
+def init(folder: str | Path = ".") -> tuple[Path, ...]:
+    """Write a project folder that runs at once, and return its files.
+
+    Raises ConfigError, having written nothing, where one of the files is there already.
+    """
+    from judge.project import make_project
+
+    return make_project(Path(folder))
+
+
+def cost(
+    pairs: str | Path,
+    *,
+    settings: Settings | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    ledger: str | Path = DEFAULT_LEDGER,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    retry: Iterable[str] = (),
+    skip_bad_lines: bool = False,
+    on_pairs: "Callable[[int], None] | None" = None,
+    environ: Mapping[str, str] = os.environ,
+) -> "Estimate":
+    """Return what judging a file would take: calls, tokens, money and time.
+
+    The arguments are those of `arun`. Sends nothing and writes nothing; what the ledger holds is
+    counted as done.
+    """
+    from judge.estimating import estimate_job
+    from judge.pipeline import JobInput
+
+    resolved = settings or load_settings(
+        Path(config) if config else None, overrides, environ=environ
+    )
+    return estimate_job(
+        JobInput(str(pairs), Selection(limit, sample, seed), skip_bad_lines),
+        resolved,
+        Path(ledger),
+        retry=frozenset(Status(name) for name in retry),
+        on_pairs=on_pairs,
     )
 
 

@@ -19,9 +19,9 @@ from judge.errors import ConfigError, LedgerError
 from judge.formats.lines import BadLine
 from judge.formats.votes import read_votes
 from judge.intake import IntakeReport
-from judge.labelling import label_of
+from judge.labelling import label_of, run_pairs_of
 from judge.labels import PENDING, Rule, order_preferences, resolve_label
-from judge.ledger.facts import JudgedPair, judged_pairs, votes_on
+from judge.ledger.facts import JudgedPair, votes_on
 from judge.ledger.runs import Run, find_run
 from judge.ledger.store import Ledger
 from judge.records import Label, Outcome, Preference, Vote
@@ -53,7 +53,7 @@ def audit_ledger(
                 f"run {run.run_id} of ledger {path} has no judgments; name another with --run"
             )
         votes = _gold_votes(gold) if gold else votes_on(ledger, run.run_id)
-        report = audit(run, judged_pairs(ledger, run.run_id, _keys(run)), votes, source=gold)
+        report = audit(run, run_pairs_of(ledger, run), votes, source=gold)
     if json_path is not None:
         with atomic_writer(json_path) as file:
             file.write(to_json(report.as_dict(), indent=2) + b"\n")
@@ -203,10 +203,6 @@ def _panel_name(run: Run) -> str:
     """Return the panel's name, told apart from a judge who bears it."""
     is_taken = any(judge.name == PANEL for judge in run.judges)
     return f"{PANEL} of {len(run.judges)}" if is_taken else PANEL
-
-
-def _keys(run: Run) -> list[str]:
-    return [judge.judge_key for judge in run.judges]
 
 
 def _provenance(run: Run, gold: str | None) -> dict[str, object]:

@@ -4,16 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from judge.records import Message
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One request to a chat model."""
+    """One request to a chat model: a system and a user text, or a whole conversation."""
 
     model: str
     system: str
     user: str
     sampling: Mapping[str, float | int]
     max_tokens: int
+    conversation: tuple[Message, ...] = ()
+    """Sent as it is instead of `system` and `user`, where it holds any message."""
 
 
 @dataclass(frozen=True, slots=True)

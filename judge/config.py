@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from judge.errors import ConfigError
+from judge.generators import Generator
 from judge.labels import Rule
+from judge.pairing import PairingRules
 from judge.pricing import Price
 from judge.suggestion import did_you_mean
 
@@ -119,17 +121,20 @@ class Settings(Table):
 
     endpoints: dict[str, Endpoint] = {}
     judges: tuple[Judge, ...] = ()
+    generators: tuple[Generator, ...] = ()
+    pairing: PairingRules = PairingRules()
     run: Run = Run()
     prices: dict[str, Price] = {}
     """By model name, in US dollars per million tokens."""
 
-    def endpoint_of(self, judge: Judge) -> Endpoint:
-        """Return the endpoint that a judge names; ConfigError if there is none."""
-        if judge.endpoint not in self.endpoints:
+    def endpoint_of(self, model: Judge | Generator) -> Endpoint:
+        """Return the endpoint that a judge or generator names; ConfigError if there is none."""
+        if model.endpoint not in self.endpoints:
             known = ", ".join(sorted(self.endpoints)) or "none"
-            hint = did_you_mean(judge.endpoint, self.endpoints)
+            hint = did_you_mean(model.endpoint, self.endpoints)
+            role = "judge" if isinstance(model, Judge) else "generator"
             raise ConfigError(
-                f'judge "{judge.display_name}": there is no endpoint "{judge.endpoint}"{hint}'
+                f'{role} "{model.display_name}": there is no endpoint "{model.endpoint}"{hint}'
                 f"{'' if hint else ';'} endpoints are: {known}"
             )
-        return self.endpoints[judge.endpoint]
+        return self.endpoints[model.endpoint]

@@ -14,10 +14,10 @@ from pathlib import Path
 from pydantic_core import to_json
 
 from calibration.report.model import Report
-from judge.asking import Stop
 from judge.atomic import atomic_writer
 from judge.audit import audit_ledger
 from judge.config import Endpoint, Judge, Settings
+from judge.desk import Stop
 from judge.errors import InputError
 from judge.exporting import ExportFormat, Manifest, Style, export_ledger
 from judge.formats.lines import BadLine

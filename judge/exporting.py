@@ -17,8 +17,9 @@ from judge.atomic import HashingWriter, atomic_writer
 from judge.errors import ConfigError, LedgerError
 from judge.formats.labels import label_row
 from judge.formats.trl import trl_row
-from judge.labelling import count_outcomes, labelled_texts, name_outcome
+from judge.labelling import count_outcomes, labelled_texts, name_outcome, run_pairs_of
 from judge.labels import PENDING
+from judge.ledger.facts import votes_on
 from judge.ledger.runs import IMPORT_RUN, Run, count_pairs, find_run
 from judge.ledger.store import Ledger
 from judge.records import Label, Pair
@@ -167,12 +168,10 @@ def _write_rows(ledger: Ledger, run: Run, file: HashingWriter, row: RowMaker) ->
 def _agreement(ledger: Ledger, run: Run) -> dict[str, Any] | None:
     """Return the delivered labels' S1 and S2, or None without votes."""
     from judge.audit import audit  # numpy: only where there is something to compute
-    from judge.ledger.facts import judged_pairs, votes_on
 
     votes = list(votes_on(ledger, run.run_id))
     if not votes:
         return None
-    keys = [judge.judge_key for judge in run.judges]
-    report = audit(run, judged_pairs(ledger, run.run_id, keys), votes)
+    report = audit(run, run_pairs_of(ledger, run), votes)
     figures = report.judges[report.delivered]
     return {"s1": figures.s1.micro.as_dict(), "s2": figures.s2.micro.as_dict()}

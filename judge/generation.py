@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from judge.chat import Reply
+from judge.chat import ChatModel, ChatRequest, Reply
 from judge.config import Endpoint
 from judge.errors import ConfigError, EndpointError, ItemError
 from judge.generators import Generator, Variant
@@ -16,27 +16,6 @@ from judge.identity import judge_key, prompt_id_of
 from judge.judging import Deferred
 from judge.records import Message, Record
 from judge.retry import RetryPolicy
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationRequest:
-    """One request to continue a conversation; its messages are sent as they are."""
-
-    model: str
-    messages: tuple[Message, ...]
-    sampling: Mapping[str, float | int]
-    max_tokens: int
-
-
-class ConversationModel(Protocol):
-    """A model that can be asked to continue a conversation."""
-
-    async def complete(self, request: ConversationRequest) -> Reply:
-        """Return the model's reply to one request, sent exactly once.
-
-        Raises TransientError, ThrottledError, ItemError or AccountError; never retries.
-        """
-        ...
 
 
 class GenerationStatus(StrEnum):
@@ -193,7 +172,7 @@ def generation_id(prompt_key: str, slot: Slot) -> str:
 
 
 async def generate_once(
-    ask: GenerationAsk, chat: ConversationModel, retries: RetryPolicy, *, now: str
+    ask: GenerationAsk, chat: ChatModel, retries: RetryPolicy, *, now: str
 ) -> Generation | Deferred:
     """Return the generation of one ask, or why it stays pending.
 
@@ -223,12 +202,14 @@ def read_answer(text: str, finish_reason: str) -> tuple[GenerationStatus | None,
     return None, None
 
 
-def _request(ask: GenerationAsk) -> ConversationRequest:
+def _request(ask: GenerationAsk) -> ChatRequest:
     generator = ask.generator
     variant = generator.variants[ask.slot.generator_key]
-    return ConversationRequest(
+    return ChatRequest(
         model=generator.model,
-        messages=_with_system(variant.system, ask.messages),
+        system="",
+        user="",
+        conversation=_with_system(variant.system, ask.messages),
         sampling=variant.sampling,
         max_tokens=generator.max_tokens,
     )

@@ -134,7 +134,7 @@ def _store(
     chunk: list[Given] = []
     characters = 0
     source = "<stdin>" if path == "-" else path
-    for line in _selected(path, selection):
+    for line in selected_lines(path, selection):
         if isinstance(line, BadLine):
             report.refuse(str(line))
             continue
@@ -160,7 +160,8 @@ def _flush(
     chunk.clear()
 
 
-def _selected(path: str, selection: Selection) -> Iterator[Line[Pair] | BadLine]:
+def selected_lines(path: str, selection: Selection) -> Iterator[Line[Pair] | BadLine]:
+    """Yield the lines of a file that take part, in their order."""
     chosen = selection.lines(path)
     for position, line in enumerate(read_pairs(path)):
         if selection.limit is not None and position >= selection.limit:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from judge.labels import PENDING, Rule, resolve_label
-from judge.ledger.facts import JudgedPair, judged_pairs, whole_pairs
+from judge.ledger.facts import JudgedPair, judged_pairs, reading_patterns, whole_pairs
 from judge.ledger.runs import IMPORT_RUN, Run
 from judge.ledger.store import Ledger
 from judge.policy import BOTH_ORDERS
@@ -51,7 +51,11 @@ def label_of(run: Run, pair_id: str, readings: Sequence[Reading]) -> Label:
 
 def count_outcomes(ledger: Ledger, run: Run) -> Counter[str]:
     """Return the number of given pairs by outcome; undecided ones as "undecided: reason"."""
-    return Counter(name_outcome(label) for _, label in labelled_pairs(ledger, run))
+    counts: Counter[str] = Counter()
+    found = reading_patterns(ledger, run.run_id, run.judge_keys, one_order=run.one_order)
+    for readings, pairs in found:
+        counts[name_outcome(label_of(run, "", readings))] += pairs
+    return counts
 
 
 def name_outcome(label: Label) -> str:

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from judge.config import Settings
 from judge.errors import ConfigError
+from judge.generators import check_generators
 from judge.overlay import put, toml_value
 from judge.suggestion import did_you_mean
 
@@ -107,6 +108,9 @@ def _check_references(settings: Settings) -> None:
                 f'two judges are called "{judge.display_name}"; give one another name'
             )
         names.add(judge.display_name)
+    for generator in settings.generators:
+        settings.endpoint_of(generator)
+    check_generators(settings.generators, settings.pairing)
     for name, endpoint in settings.endpoints.items():
         problem = _address_problem(endpoint.base_url)
         if problem:

@@ -1,12 +1,11 @@
 """The main job: an input and its settings become stored judgments. The order of the stages."""
 
 import asyncio
-import gc
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydantic import SecretStr
 from judge.asking import JudgePool, ask_missing
 from judge.budget import Budget
 from judge.config import Settings
-from judge.desk import Stop
+from judge.desk import Stop, calm_collector
 from judge.endpoints import keys_of, open_endpoint
 from judge.errors import ConfigError, EndpointError, EvenhandError
 from judge.intake import IntakeReport, Selection, input_digest, read_input
@@ -108,7 +107,7 @@ async def run_job(
                 except EndpointError as error:
                     cause = error
                 else:
-                    with _calm_collector():
+                    with calm_collector():
                         await ask_missing(
                             ledger, reader, run, pools,
                             progress=progress, stop=stop, retry=retry,
@@ -243,21 +242,3 @@ def _budget(reader: Ledger, run: Run, settings: Settings) -> Budget:
     )
     budget.check_models(judge.model for judge in run.judges)
     return budget
-
-
-@contextmanager
-def _calm_collector() -> Iterator[None]:
-    """Collect garbage rarely while requests fly.
-
-    Hundreds of requests in flight are live objects that every young collection would walk; this
-    saves about a quarter of the CPU (tests/benchmarks/README.md).
-    """
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

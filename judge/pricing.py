@@ -5,7 +5,7 @@ count by the wrong one. What was really used is read from the endpoint's own cou
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -85,7 +85,9 @@ def token_range(tokens: int) -> Range:
 
 def prompt_tokens(request: ChatRequest) -> int:
     """Return about how many tokens the prompt of a request has."""
-    texts = (request.system, request.user) if request.system else (request.user,)
+    texts: Sequence[str] = (request.system, request.user) if request.system else (request.user,)
+    if request.conversation:
+        texts = [message.content for message in request.conversation]
     return sum(estimate_tokens(text) + TOKENS_PER_MESSAGE for text in texts)
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from judge.errors import TransientError
+from judge.generation import Generation
 from judge.records import Judgment, Preference, Reading, preference_from
 from judge.throttle import Throttle
 
@@ -23,7 +24,7 @@ class Progress:
     stored_before: int = 0
     """Asks that the ledger had answers to when the job began."""
     judged: int = 0
-    """Judgments committed by this job, with or without a verdict."""
+    """Judgments, or candidates, committed by this job, of whatever use."""
     in_flight: int = 0
     sends_repeated: int = 0
     """Requests that were sent again, whatever the reason."""
@@ -84,6 +85,13 @@ class Progress:
         if judgment.verdict is not None:
             preference = preference_from(judgment.verdict, judgment.order)
             self._note_preference((judgment.content_id, judgment.judge_key), preference)
+
+    def note_generation(self, generation: Generation) -> None:
+        self.judged += 1
+        self.input_tokens += generation.input_tokens or 0
+        self.output_tokens += generation.output_tokens or 0
+        if generation.status is not None:
+            self.statuses[generation.status.value] += 1
 
     def _note_preference(self, pair: tuple[str, str], preference: Preference) -> None:
         other = self._half_done.pop(pair, None)

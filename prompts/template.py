@@ -5,12 +5,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from prompts.errors import PromptError
 from prompts.filling import ANSWER_HOLES, CONVERSATION_HOLES, REFERENCE_HOLES, filling
 from prompts.neutralise import neutralise, without_surrogates
 from prompts.shown import TURN_LAYOUT, ChatMessage, Shown, conversation_text
 from prompts.text import Text
+
+_neutralised = lru_cache(maxsize=1024)(neutralise)
+"""Each text of a pair is shown twice, once in each order, and the two are rendered close by."""
 
 
 class VerdictFormat(StrEnum):
@@ -93,7 +97,7 @@ class JudgePrompt:
             elif self.is_verbatim:
                 texts[name], spots = without_surrogates(value), 0
             else:
-                texts[name], spots = neutralise(value)
+                texts[name], spots = _neutralised(value)
             rewrites += spots
         return Rendered(self.system_text.filled(texts), self.user_text.filled(texts), rewrites)
 

@@ -22,8 +22,7 @@ from judge.errors import (
 )
 from judge.pricing import Price
 from judge.throttle import Throttle, ThrottledChat
-from tests.fakes import ScriptedChat, reply
-from tests.virtual_time import in_socketless_time
+from tests.fakes import ScriptedChat, in_virtual_time, reply
 
 PRICES = {"m": Price(input_per_million=1.0, output_per_million=10.0)}
 MOST = Spending(1, 114, 0.001014)  # of REQUEST: 4 + 40 / 4 tokens in, 100 out
@@ -71,7 +70,7 @@ def test_a_reservation_counts_at_its_most_until_it_is_settled() -> None:
     assert budget.spent == Spending(1, 10)
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_short_replies_let_a_budget_be_spent_to_its_end() -> None:
     inner = ScriptedChat(Reply("", "stop", 14, 6, 0.1))
     inner.latency_s = 1.0
@@ -176,7 +175,7 @@ async def test_a_failed_request_counts_and_its_tokens_only_where_it_may_be_on_th
     assert budget.spent == Spending(1, 114 if is_billed else 0)
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_a_cancelled_request_counts_at_its_most_and_a_cancelled_wait_not_at_all() -> None:
     inner = ScriptedChat()
     inner.latency_s = 10.0
@@ -191,7 +190,7 @@ async def test_a_cancelled_request_counts_at_its_most_and_a_cancelled_wait_not_a
     assert budget.spent == Spending(1, 114)
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_a_request_too_many_is_refused_at_once_for_none_in_flight_will_be_undone() -> None:
     inner = ScriptedChat()
     inner.latency_s = 100.0
@@ -204,7 +203,7 @@ async def test_a_request_too_many_is_refused_at_once_for_none_in_flight_will_be_
     await sent
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_inside_a_throttle_only_what_is_in_flight_is_reserved() -> None:
     inner = ScriptedChat(reply())
     inner.latency_s = 1.0

@@ -1,8 +1,6 @@
 """Prompts and generations in the ledger: what is lacking, what is stored, who is a candidate."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -131,17 +129,6 @@ def test_a_mended_reference_asks_nothing_again(ledger: Ledger) -> None:
     add_prompts(ledger, "r2", [mended])
     assert generation_page(ledger, "r2", SLOTS, after=-1, page_size=9) == []
     assert [found for found, _ in candidates_of(ledger, "r2", SLOTS)] == [mended]
-
-
-def test_a_ledger_without_these_tables_gets_them(tmp_path: Path) -> None:
-    path = tmp_path / "old.db"
-    Ledger(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        for table in ("prompts", "run_prompts", "generations"):
-            connection.execute(f"DROP TABLE {table}")
-    with Ledger(path) as ledger:
-        assert add_prompts(ledger, "r", [prompt(1)]) == 1
-        assert len(lacking(ledger)) == 1
 
 
 # What is lacking

@@ -31,8 +31,7 @@ from judge.simulator.server import Simulator, running_simulator
 from judge.simulator.settings import SimulatorSettings
 from judge.throttle import Throttle, ThrottledChat
 from judge.workers import run_workers
-from tests.fakes import ScriptedChat, reply
-from tests.virtual_time import in_socketless_time
+from tests.fakes import ScriptedChat, in_virtual_time, reply
 
 BUSY = ThrottledError("busy")
 DOWN = TransientError("down", kind="500")
@@ -154,7 +153,7 @@ def capacity(before: int, after: int, *, until_s: float) -> Callable[[float], in
         (300, 500, 0.5, 2.0),
     ],
 )
-@in_socketless_time
+@in_virtual_time
 async def test_an_endpoint_that_serves_60_percent_is_found_and_its_recovery_too(
     served: int, offered: int, refusal_s: float, retry_after_s: float | None
 ) -> None:
@@ -177,7 +176,7 @@ async def test_an_endpoint_that_serves_60_percent_is_found_and_its_recovery_too(
         assert max(peaks) <= 1.2
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_a_steady_stream_of_429s_takes_the_limit_to_its_minimum_and_its_end_back_up() -> None:
     endpoint = LoadedEndpoint(capacity(0, 64, until_s=800), retry_after_s=89)
     account = await run_job(endpoint, throttle_of(64), workers=64, seconds=1000)
@@ -188,14 +187,14 @@ async def test_a_steady_stream_of_429s_takes_the_limit_to_its_minimum_and_its_en
     assert endpoint.sends_by_second.total() <= 1.15 * account.done
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_one_stray_429_in_a_hundred_costs_no_concurrency() -> None:
     endpoint = LoadedEndpoint(capacity(256, 256, until_s=0), stray=0.01)
     account = await run_job(endpoint, throttle_of(256), workers=256, seconds=200)
     assert sum(account.limits[20:200]) / 180 >= 0.95 * 256
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_an_outage_pauses_the_job_and_loses_nothing() -> None:
     endpoint = LoadedEndpoint(
         lambda now_s: 0 if 30 <= now_s < 230 else 100, refusal=TransientError, refusal_s=0.1
@@ -214,7 +213,7 @@ async def test_an_outage_pauses_the_job_and_loses_nothing() -> None:
 # rates
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_requests_per_minute_hold_over_every_minute_with_a_second_of_burst() -> None:
     chat = ScriptedChat()
     throttled = ThrottledChat(chat, throttle_of(64, rpm=600))
@@ -230,7 +229,7 @@ async def test_requests_per_minute_hold_over_every_minute_with_a_second_of_burst
     ]
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_tokens_per_minute_count_what_was_used_not_what_was_reserved() -> None:
     chat = ScriptedChat()  # uses 10 tokens a reply
     chat.latency_s = 0.5
@@ -242,7 +241,7 @@ async def test_tokens_per_minute_count_what_was_used_not_what_was_reserved() -> 
     assert len(settled) / (settled[-1] - 5) == pytest.approx(1_000 / 10, rel=0.05)
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_a_request_larger_than_a_second_of_tokens_goes_and_is_paid_for_by_those_after() -> (
     None
 ):
@@ -254,7 +253,7 @@ async def test_a_request_larger_than_a_second_of_tokens_goes_and_is_paid_for_by_
     assert gaps == [pytest.approx(14.14, rel=0.01)] * 4
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_a_request_that_no_minute_has_room_for_is_a_config_error_with_a_remedy() -> None:
     chat = ScriptedChat()
     throttled = ThrottledChat(chat, throttle_of(64, tpm=1_000))
@@ -334,7 +333,7 @@ def test_the_cancelled_leak_no_slot(events: list[tuple[int, bool]], max_in_fligh
     asyncio.run(scene())
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_a_cancelled_waiter_leaves_its_tokens_to_the_next() -> None:
     inner = ScriptedChat()
     throttle = throttle_of(64, rpm=60)
@@ -349,7 +348,7 @@ async def test_a_cancelled_waiter_leaves_its_tokens_to_the_next() -> None:
     assert inner.times[-1] - began_s == pytest.approx(1.0)
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_a_small_request_waits_behind_a_large_one_and_goes_when_that_is_cancelled() -> None:
     inner = ScriptedChat(Reply("", "stop", 400, 200, 0.0))
     throttle = throttle_of(64, tpm=6_000)
@@ -369,7 +368,7 @@ async def test_a_small_request_waits_behind_a_large_one_and_goes_when_that_is_ca
     assert len(inner.requests) == 2
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_what_was_not_sent_gives_its_slot_and_its_tokens_back() -> None:
     throttle = throttle_of(64, rpm=60, tpm=6_000)
     chat = ThrottledChat(ScriptedChat(), throttle)
@@ -437,7 +436,7 @@ async def test_a_view_says_how_many_wait_and_for_what() -> None:
         TransientError("no finish reason", kind="no finish reason"),
     ],
 )
-@in_socketless_time
+@in_virtual_time
 async def test_replies_of_no_use_and_rejected_items_never_open_the_breaker(
     harmless: Reply | EndpointError,
 ) -> None:
@@ -456,7 +455,7 @@ async def brought_down(throttle: Throttle, error: EndpointError = DOWN) -> None:
             await chat.complete(request_of())
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_an_open_breaker_holds_all_back_and_lets_one_probe_out() -> None:
     throttle = throttle_of(8)
     await brought_down(throttle)
@@ -486,7 +485,7 @@ async def test_an_open_breaker_holds_all_back_and_lets_one_probe_out() -> None:
     assert throttle.view().limit > 1
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_an_endpoint_out_of_quota_is_asked_no_sooner_than_it_says() -> None:
     throttle = throttle_of(8)
     await brought_down(throttle, ThrottledError("out of quota", retry_after_s=89))
@@ -495,7 +494,7 @@ async def test_an_endpoint_out_of_quota_is_asked_no_sooner_than_it_says() -> Non
     assert 89 <= next_probe_s <= 1.25 * 89
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_after_its_patience_an_outage_is_said_and_what_waits_is_given_up_for_now() -> None:
     throttle = throttle_of(8, patience_s=300.0)
     loop = asyncio.get_running_loop()
@@ -512,7 +511,7 @@ async def test_after_its_patience_an_outage_is_said_and_what_waits_is_given_up_f
 
 
 @pytest.mark.parametrize(("error", "patience_s"), [(DOWN, 60), (BUSY, 900)])
-@in_socketless_time
+@in_virtual_time
 async def test_an_endpoint_that_only_ever_failed_is_given_up_sooner_than_one_out_of_quota(
     error: EndpointError, patience_s: float
 ) -> None:
@@ -528,7 +527,7 @@ async def test_an_endpoint_that_only_ever_failed_is_given_up_sooner_than_one_out
     assert loop.time() - began_s == pytest.approx(patience_s, abs=1)
 
 
-@in_socketless_time
+@in_virtual_time
 async def test_an_answer_to_what_was_sent_before_the_breaker_opened_is_no_probe() -> None:
     throttle = throttle_of(8)
     inner = HeldChat()

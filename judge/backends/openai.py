@@ -167,18 +167,20 @@ class OpenAIChat:
         return TransientError(f"{self._name}: connection lost ({cause})", kind="reset")
 
     def _body(self, request: ChatRequest) -> bytes:
-        messages = [{"role": "user", "content": request.user}]
-        if request.system:
-            messages.insert(0, {"role": "system", "content": request.system})
         return to_json(
             {
                 "model": request.model,
-                "messages": messages,
+                "messages": request.conversation or _messages(request),
                 **request.sampling,
                 self._endpoint.max_tokens_field: request.max_tokens,
                 **self._endpoint.extra_body,
             }
         )
+
+
+def _messages(request: ChatRequest) -> list[dict[str, str]]:
+    user = {"role": "user", "content": request.user}
+    return [{"role": "system", "content": request.system}, user] if request.system else [user]
 
 
 def proxy_for(url: URL) -> URL | None:

@@ -48,12 +48,24 @@ app.command(
     help="See the whole path at work in seconds: no key, no network, a simulated judge.",
 )  # fmt: skip
 app.command(
+    "judge.cli.init:command", name="init", group=_START,
+    help="Write a new project folder that runs at once: settings, a prompt, example data.",
+)  # fmt: skip
+app.command(
+    "judge.cli.check:command", name="check", group=_START,
+    help="Look over settings, keys, endpoints and ledger, and ask each judge one question.",
+)  # fmt: skip
+app.command(
     "judge.cli.simulate:command", name="simulate", group=_START,
     help="Serve a simulated judge on this machine, or write simulated human votes.",
 )  # fmt: skip
 app.command(
     "judge.cli.run:command", name="run", group=_LABEL,
     help="Judge pairs in both orders; what is stored already is never asked again.",
+)  # fmt: skip
+app.command(
+    "judge.cli.cost:command", name="cost", group=_LABEL,
+    help="Say what judging a file would take: calls, tokens, money and time. Sends nothing.",
 )  # fmt: skip
 _runs = App(name="runs", group=_LABEL, help="List, show, delete and compare the runs of a ledger.")
 app.command(_runs)

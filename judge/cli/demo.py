@@ -5,7 +5,6 @@ from pathlib import Path
 
 from calibration.report.text import report_text
 from judge.api import DEFAULT_LEDGER
-from judge.asking import Stop
 from judge.cli.export import manifest_line
 from judge.cli.progress_line import to_do
 from judge.cli.progress_view import ProgressView
@@ -14,6 +13,7 @@ from judge.cli.summary import closing_lines, early_end
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.visible import visible
 from judge.demonstration import DemoResult, run_demo
+from judge.desk import Stop
 from judge.progress import Progress
 
 WHAT_IT_IS = "a demonstration: judge and human votes are simulated, the texts are examples"

@@ -2,47 +2,22 @@
 
 import asyncio
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from judge.api import DEFAULT_LEDGER, arun
-from judge.asking import Stop
+from judge.cli.configured import config_path
+from judge.cli.cost import show_cost
+from judge.cli.inputs import Input, InputFlags
 from judge.cli.overrides import SettingFlags, overrides_of
 from judge.cli.progress_view import ProgressView
 from judge.cli.signals import ending_on_signals
 from judge.cli.summary import closing_lines, early_end, intake_lines, opening_lines
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.config import Settings
+from judge.desk import Stop
 from judge.loading import load_settings
 from judge.pipeline import RunResult
 from judge.progress import Progress
-from judge.records import Status
-
-CONFIG_HERE = Path("judge.toml")
-
-Count = Annotated[int, Parameter(validator=Number(gte=1))]
-Input = Annotated[str, Parameter(name="INPUT", allow_leading_hyphen=True)]
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputFlags:
-    """Which lines of the input take part, and what is asked again."""
-
-    limit: Count | None = None
-    """Judge only the first N pairs."""
-    sample: Count | None = None
-    """Judge N pairs drawn at random."""
-    seed: int = 0
-    """Seed of --sample."""
-    retry: list[Status] | None = None
-    """Ask again what ended in this status; may be repeated."""
-    skip_bad_lines: bool = False
-    """Leave out lines that cannot be read, instead of stopping before anything is asked."""
 
 
 def command(
@@ -53,6 +28,7 @@ def command(
     ledger: Path = DEFAULT_LEDGER,
     settings: SettingFlags | None = None,
     lines: InputFlags | None = None,
+    dry_run: bool = False,
     quiet: bool = False,
 ) -> int:
     """Judge every pair of a file in both orders and keep every reply in a ledger.
@@ -68,16 +44,19 @@ def command(
         Settings as TOML. ./judge.toml is used where it exists.
     ledger
         Where the replies are kept.
+    dry_run
+        Say what the job would take, as judge cost does, and send nothing.
     quiet
         Say only warnings and errors.
     """
     talk = talk_on_stderr(is_quiet=quiet)
-    if config is None and CONFIG_HERE.is_file():
-        config = CONFIG_HERE
-        talk.say(f"settings from {config}")
+    config = config_path(config, talk)
     overrides = overrides_of(settings or SettingFlags(), config, environ=os.environ)
     resolved = load_settings(config, overrides, environ=os.environ)
-    return asyncio.run(_run(input_, resolved, ledger, lines=lines or InputFlags(), talk=talk))
+    chosen = lines or InputFlags()
+    if dry_run:
+        return show_cost(input_, resolved, ledger, lines=chosen, talk=talk)
+    return asyncio.run(_run(input_, resolved, ledger, lines=chosen, talk=talk))
 
 
 async def _run(

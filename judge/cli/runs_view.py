@@ -23,21 +23,7 @@ _OUTCOMES = [outcome.value for outcome in Outcome]
 
 def run_table(runs: Sequence["RunSummary"]) -> list[str]:
     """Return one line per run under a heading."""
-    rows = [_HEAD]
-    for run in runs:
-        rows.append(
-            (
-                run.run_id,
-                run.created_at[:16].replace("T", " "),
-                on_one_line(run.source) + ("" if run.is_complete else " (not read to the end)"),
-                on_one_line(", ".join(run.judges)) or "-",
-                f"{run.pairs:,}",
-                f"{run.done:,}",
-                "-" if run.pending is None else f"{run.pending:,}",
-                _counted(run.outcomes) or "-",
-            )
-        )
-    return aligned(rows, right=_NUMBERS)
+    return aligned([_HEAD, *map(_row, runs)], right=_NUMBERS)
 
 
 def detail_lines(detail: "RunDetail") -> list[str]:
@@ -106,6 +92,19 @@ def comparison_lines(found: "Comparison") -> list[str]:
         rows = [(on_one_line(c.pair_id), f"{c.first} -> {c.second}") for c in found.changed]
         lines += [f"  {line}" for line in aligned(rows)]
     return lines
+
+
+def _row(run: "RunSummary") -> tuple[str, ...]:
+    return (
+        run.run_id,
+        run.created_at[:16].replace("T", " "),
+        on_one_line(run.source) + ("" if run.is_complete else " (not read to the end)"),
+        on_one_line(", ".join(run.judges)) or "-",
+        f"{run.pairs:,}",
+        f"{run.done:,}",
+        "-" if run.pending is None else f"{run.pending:,}",
+        _counted(run.outcomes) or "-",
+    )
 
 
 def _cross_table(outcomes: Mapping[str, Mapping[str, int]]) -> list[str]:

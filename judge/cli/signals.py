@@ -10,8 +10,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from judge.asking import Stop
 from judge.cli.talk import Talk
+from judge.desk import Stop
 
 INTERRUPTED = 130
 TERMINATED = 143

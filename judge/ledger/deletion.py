@@ -16,7 +16,6 @@ from judge.ledger.schema import (
     deferrals,
     generations,
     judgments,
-    metadata,
     pairs,
     prompts,
     run_judges,
@@ -99,8 +98,6 @@ def _delete(ledger: Ledger, connection: Connection, run_id: str) -> Deletion:
 
 def _delete_prompts(connection: Connection, run_id: str) -> int:
     """Delete the prompts that no other run selects; return how many generations went with them."""
-    # A ledger made before there was generation has no such tables.
-    metadata.create_all(connection, tables=[prompts, run_prompts, generations])
     connection.execute(delete(run_prompts).where(run_prompts.c.run_id == run_id))
     selected = select(run_prompts.c.prompt_key)
     gone = connection.execute(

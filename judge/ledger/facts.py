@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, String, and_, cast, func, literal, select, true
 
 from judge.identity import messages_from_json
 from judge.ledger.schema import contents, deferrals, judgments, pairs, run_pairs, votes
 from judge.ledger.store import Ledger
-from judge.ledger.work import fill_page, reading_from, readings_of
-from judge.records import Candidate, Pair, Prompt, Reading, Vote
+from judge.ledger.work import fill_page, is_asked_order, reading_from, readings_of
+from judge.records import Candidate, Order, Pair, Prompt, Reading, Status, Verdict, Vote
 
 PAGE = 1000
 
@@ -52,6 +52,46 @@ def whole_pairs(
     for rows, readings in _pages(ledger, run_id, judge_keys, with_texts=True, one_order=one_order):
         for row in rows:
             yield _pair_from(row), _oriented(readings[row.content_id], row.is_exchanged)
+
+
+def reading_patterns(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
+) -> list[tuple[tuple[Reading, ...], int]]:
+    """Return what was read of the pairs of a run, each distinct pattern once with its count.
+
+    A few patterns stand for any number of pairs, so counting them costs no record per pair. The
+    readings are in the orientation of the given pairs; they carry no judgment ids.
+    """
+    bar, judged = literal("|"), judgments.c
+    verdict, status = func.coalesce(judged.verdict, ""), func.coalesce(judged.status, "")
+    sample = cast(judged.sample, String)
+    reading = judged.judge_key + bar + judged.order + bar + sample + bar + verdict + bar + status
+    per_pair = (
+        select(
+            pairs.c.is_exchanged,
+            func.group_concat(reading).label("pattern"),
+        )
+        .select_from(run_pairs)
+        .join(pairs, pairs.c.pair_id == run_pairs.c.pair_id)
+        .outerjoin(
+            judgments,
+            and_(
+                judgments.c.content_id == run_pairs.c.content_id,
+                judgments.c.judge_key.in_(judge_keys),
+                is_asked_order() if one_order else true(),
+            ),
+        )
+        .where(run_pairs.c.run_id == run_id)
+        .group_by(run_pairs.c.position)
+        .subquery()
+    )
+    columns = (per_pair.c.is_exchanged, per_pair.c.pattern)
+    query = select(*columns, func.count().label("pairs")).group_by(*columns)
+    with ledger.snapshot() as connection:
+        return [
+            (_oriented(_readings_in(row.pattern), row.is_exchanged), row.pairs)
+            for row in connection.execute(query)
+        ]
 
 
 def votes_on(ledger: Ledger, run_id: str) -> Iterator[Vote]:
@@ -118,6 +158,23 @@ def _page_query(run_id: str, after: int, *, with_texts: bool) -> Select[Any]:
         .order_by(run_pairs.c.position)
         .limit(PAGE)
     )
+
+
+def _readings_in(pattern: str | None) -> list[Reading]:
+    readings = []
+    for part in pattern.split(",") if pattern else ():
+        judge_key, order, sample, verdict, status = part.split("|")
+        readings.append(
+            Reading(
+                judgment_id="",
+                judge_key=judge_key,
+                order=Order(order),
+                sample=int(sample),
+                verdict=Verdict(verdict) if verdict else None,
+                status=Status(status) if status else None,
+            )
+        )
+    return readings
 
 
 def _oriented(readings: Sequence[Reading], is_exchanged: bool) -> tuple[Reading, ...]:

@@ -1,7 +1,4 @@
-"""Batches handed to people: what was drawn, from what, and with which probability.
-
-The tables are made with the first batch, so a ledger that never hands anything over has none.
-"""
+"""Batches handed to people: what was drawn, from what, and with which probability."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,28 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
-    Column,
-    Connection,
-    Float,
-    Index,
-    Integer,
-    MetaData,
     Row,
     Select,
-    String,
     Table,
-    Text,
-    UniqueConstraint,
     func,
     insert,
-    inspect,
     select,
 )
 
 from judge.drawing import Task
 from judge.identity import messages_from_json
+from judge.ledger.schema import batches as batches_table
 from judge.ledger.schema import contents, pairs, run_pairs, votes
+from judge.ledger.schema import tasks as tasks_table
 from judge.ledger.store import Ledger
 from judge.ledger.work import fill_page
 from judge.records import Message, Order, Outcome
@@ -41,37 +29,6 @@ CHUNK = 500
 HANDED_OFF = "handed off before"
 VOTED = "human votes already"
 REPEATED = "same answers as another pair"
-
-_metadata = MetaData()
-
-_batches = Table(
-    "batches",
-    _metadata,
-    Column("name", String, primary_key=True),
-    Column("run_id", String, nullable=False),
-    Column("rule", String, nullable=False, comment="how two orders collapsed into outcomes"),
-    Column("settings", Text, nullable=False, comment="JSON: seed, n, include, is_again"),
-    Column("frame_size", Integer, nullable=False, comment="pairs that could be drawn"),
-    Column("excluded", Text, nullable=False, comment="JSON: reason -> pairs outside the frame"),
-    Column("audit_probability", Float, nullable=False, comment="of each pair of the frame"),
-    Column("guidelines_digest", String, nullable=False),
-    Column("created_at", String, nullable=False),
-)
-
-_tasks = Table(
-    "tasks",
-    _metadata,
-    Column("task_id", String, primary_key=True),
-    Column("batch", String, nullable=False),
-    Column("position", Integer, nullable=False, comment="place in the file"),
-    Column("pair_id", String, nullable=False),
-    Column("shown_order", String, nullable=False, comment="in the pair's orientation"),
-    Column("is_audit", Boolean, nullable=False, comment="taken by the uniform draw"),
-    Column("included_as", String, comment="its outcome, where that was taken whole"),
-    Column("inclusion_probability", Float, nullable=False, comment="by either way"),
-    UniqueConstraint("batch", "position"),
-    Index("tasks_pair", "pair_id"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +80,7 @@ def set_aside(ledger: Ledger, run_id: str, *, is_again: bool) -> Mapping[str, st
     with ledger.snapshot() as connection:
         if not is_again:
             reasons |= dict.fromkeys(connection.scalars(_sharing(run_id, votes)), VOTED)
-            if _has_tables(connection):
-                reasons |= dict.fromkeys(connection.scalars(_sharing(run_id, _tasks)), HANDED_OFF)
+            reasons |= dict.fromkeys(connection.scalars(_sharing(run_id, tasks_table)), HANDED_OFF)
         repeated = connection.scalars(select(mention.c.pair_id).where(mention.c.place > 1))
         reasons |= dict.fromkeys(repeated, REPEATED)
     return reasons
@@ -133,11 +89,10 @@ def set_aside(ledger: Ledger, run_id: str, *, is_again: bool) -> Mapping[str, st
 def add_batch(ledger: Ledger, batch: Batch, tasks: Iterable[Task]) -> None:
     """Store a batch and its tasks in the order they are handed out."""
     with ledger.transaction() as connection:
-        _metadata.create_all(connection)
-        connection.execute(insert(_batches), _batch_row(batch))
+        connection.execute(insert(batches_table), _batch_row(batch))
         rows = [_task_row(position, task) for position, task in enumerate(tasks)]
         if rows:
-            connection.execute(insert(_tasks), rows)
+            connection.execute(insert(tasks_table), rows)
 
 
 def find_batch(ledger: Ledger, name: str) -> Batch | None:
@@ -148,18 +103,16 @@ def find_batch(ledger: Ledger, name: str) -> Batch | None:
 def list_batches(ledger: Ledger) -> list[Batch]:
     """Return all batches, the oldest first."""
     with ledger.snapshot() as connection:
-        if not _has_tables(connection):
-            return []
-        query = select(_batches).order_by(_batches.c.created_at, _batches.c.name)
+        query = select(batches_table).order_by(batches_table.c.created_at, batches_table.c.name)
         return [_batch_from(row) for row in connection.execute(query)]
 
 
 def tasks_in(ledger: Ledger, batch: str) -> list[Task]:
     """Return the tasks of a batch in the order they were handed out."""
     with ledger.snapshot() as connection:
-        if not _has_tables(connection):
-            return []
-        query = select(_tasks).where(_tasks.c.batch == batch).order_by(_tasks.c.position)
+        query = (
+            select(tasks_table).where(tasks_table.c.batch == batch).order_by(tasks_table.c.position)
+        )
         return [_task_from(row) for row in connection.execute(query)]
 
 
@@ -168,10 +121,8 @@ def find_tasks(ledger: Ledger, task_ids: Iterable[str]) -> Mapping[str, Task]:
     ids = sorted(set(task_ids))
     found: dict[str, Task] = {}
     with ledger.snapshot() as connection:
-        if not ids or not _has_tables(connection):
-            return found
         for start in range(0, len(ids), CHUNK):
-            query = select(_tasks).where(_tasks.c.task_id.in_(ids[start : start + CHUNK]))
+            query = select(tasks_table).where(tasks_table.c.task_id.in_(ids[start : start + CHUNK]))
             found |= {row.task_id: _task_from(row) for row in connection.execute(query)}
     return found
 
@@ -195,16 +146,11 @@ def task_texts(ledger: Ledger, batch: str) -> Iterator[TaskTexts]:
 def count_prompts(ledger: Ledger, batch: str) -> tuple[int, int]:
     """Return how many prompts the audit pairs of a batch are of, and how many all its pairs."""
     prompts = func.count(pairs.c.prompt_id.distinct())
-    query = select(prompts).join(_tasks, _tasks.c.pair_id == pairs.c.pair_id)
-    query = query.where(_tasks.c.batch == batch)
+    query = select(prompts).join(tasks_table, tasks_table.c.pair_id == pairs.c.pair_id)
+    query = query.where(tasks_table.c.batch == batch)
     with ledger.snapshot() as connection:
-        audit = connection.scalar(query.where(_tasks.c.is_audit)) or 0
+        audit = connection.scalar(query.where(tasks_table.c.is_audit)) or 0
         return audit, connection.scalar(query) or 0
-
-
-def _has_tables(connection: Connection) -> bool:
-    known = inspect(connection)
-    return all(known.has_table(table.name) for table in _metadata.sorted_tables)
 
 
 def _sharing(run_id: str, facts: Table) -> Select[Any]:
@@ -218,11 +164,11 @@ def _sharing(run_id: str, facts: Table) -> Select[Any]:
 def _texts_query(batch: str, after: int) -> Select[Any]:
     texts = (contents.c.prompt, contents.c.first, contents.c.second)
     return (
-        select(_tasks, pairs.c.is_exchanged, *texts)
-        .join(pairs, pairs.c.pair_id == _tasks.c.pair_id)
+        select(tasks_table, pairs.c.is_exchanged, *texts)
+        .join(pairs, pairs.c.pair_id == tasks_table.c.pair_id)
         .join(contents, contents.c.content_id == pairs.c.content_id)
-        .where(_tasks.c.batch == batch, _tasks.c.position > after)
-        .order_by(_tasks.c.position)
+        .where(tasks_table.c.batch == batch, tasks_table.c.position > after)
+        .order_by(tasks_table.c.position)
         .limit(PAGE)
     )
 

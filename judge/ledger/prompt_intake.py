@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from judge.generation import prompt_key
-from judge.ledger.schema import generations, metadata, prompts, run_prompts
+from judge.ledger.schema import prompts, run_prompts
 from judge.ledger.store import Ledger
 from judge.records import Prompt
 
@@ -20,8 +20,6 @@ def add_prompts(ledger: Ledger, run_id: str, given: Sequence[Prompt]) -> int:
     """
     keyed = [(prompt_key(prompt.messages), prompt) for prompt in given]
     with ledger.transaction() as connection:
-        # A ledger made before there was generation has no such tables; they only add to it.
-        metadata.create_all(connection, tables=[prompts, run_prompts, generations])
         chosen = _unselected(connection, run_id, keyed)
         if not chosen:
             return 0

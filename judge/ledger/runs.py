@@ -17,7 +17,9 @@ from judge.ledger.schema import (
     pairs,
     run_judges,
     run_pairs,
+    run_prompts,
     runs,
+    tasks,
     votes,
 )
 from judge.ledger.store import Ledger
@@ -169,7 +171,7 @@ def discard_run(ledger: Ledger, run_id: str) -> None:
 def _discard(connection: Connection, run_ids: Sequence[str]) -> None:
     """Delete runs, and those of their pairs that no run selects and no fact names."""
     for run_id in run_ids:
-        for table in (run_pairs, run_judges, deferrals, runs):
+        for table in (run_pairs, run_prompts, run_judges, deferrals, runs):
             connection.execute(delete(table).where(table.c.run_id == run_id))
     if run_ids:
         # NOT IN lists are made once; NOT EXISTS would search a table without a fitting index
@@ -178,6 +180,7 @@ def _discard(connection: Connection, run_ids: Sequence[str]) -> None:
             delete(pairs).where(
                 pairs.c.pair_id.not_in(select(run_pairs.c.pair_id)),
                 pairs.c.pair_id.not_in(select(votes.c.pair_id)),
+                pairs.c.pair_id.not_in(select(tasks.c.pair_id)),  # answers are to come
             )
         )
         connection.execute(

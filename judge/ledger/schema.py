@@ -187,3 +187,32 @@ generations = Table(
     UniqueConstraint("prompt_key", "generator_key", "sample"),
     Index("generations_run", "run_id"),
 )
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("rule", String, nullable=False, comment="how two orders collapsed into outcomes"),
+    Column("settings", Text, nullable=False, comment="JSON: seed, n, include, is_again"),
+    Column("frame_size", Integer, nullable=False, comment="pairs that could be drawn"),
+    Column("excluded", Text, nullable=False, comment="JSON: reason -> pairs outside the frame"),
+    Column("audit_probability", Float, nullable=False, comment="of each pair of the frame"),
+    Column("guidelines_digest", String, nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", String, primary_key=True),
+    Column("batch", String, nullable=False),
+    Column("position", Integer, nullable=False, comment="place in the file"),
+    Column("pair_id", String, nullable=False),
+    Column("shown_order", String, nullable=False, comment="in the pair's orientation"),
+    Column("is_audit", Boolean, nullable=False, comment="taken by the uniform draw"),
+    Column("included_as", String, comment="its outcome, where that was taken whole"),
+    Column("inclusion_probability", Float, nullable=False, comment="by either way"),
+    UniqueConstraint("batch", "position"),
+    Index("tasks_pair", "pair_id"),
+)

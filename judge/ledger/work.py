@@ -124,7 +124,7 @@ def _asked(run_id: str, judge_keys: Sequence[str], *, one_order: bool) -> Subque
         .where(
             judgments.c.judge_key.in_(judge_keys),
             judgments.c.content_id.in_(selected),
-            _is_asked_order() if one_order else true(),
+            is_asked_order() if one_order else true(),
         )
         .group_by(*ask)
         .subquery()
@@ -183,11 +183,11 @@ def readings_of(
     ).where(
         judgments.c.content_id.in_(content_ids),
         judgments.c.judge_key.in_(judge_keys),
-        _is_asked_order() if one_order else true(),
+        is_asked_order() if one_order else true(),
     )
 
 
-def _is_asked_order() -> ColumnElement[bool]:
+def is_asked_order() -> ColumnElement[bool]:
     """`judge.policy.single_order`, in SQL."""
     is_even = func.substr(judgments.c.content_id, -1).in_(tuple("02468ace"))
     asked = case((is_even, Order.FORWARD.value), else_=Order.REVERSED.value)

@@ -1,0 +1,66 @@
+"""`judge check`: does everything work?"""
+
+import asyncio
+import os
+from pathlib import Path
+
+from judge.api import DEFAULT_LEDGER, acheck
+from judge.check_steps import Mark, Step
+from judge.cli.configured import config_path
+from judge.cli.documents import document_text
+from judge.cli.overrides import SettingFlags, overrides_of
+from judge.cli.talk import Talk, talk_on_stderr
+from judge.cli.visible import on_one_line
+
+
+def command(
+    *,
+    config: Path | None = None,
+    ledger: Path = DEFAULT_LEDGER,
+    settings: SettingFlags | None = None,
+    json: bool = False,
+) -> int:
+    """Look over settings, prompts, keys, endpoints and ledger, and ask each judge one question.
+
+    Every step is one line: ok, warning or failed, and what to do. Nothing is stored; each judge is
+    sent two short requests.
+
+    Parameters
+    ----------
+    config
+        Settings as TOML. ./judge.toml is used where it exists.
+    ledger
+        Where replies would be kept.
+    json
+        Print one JSON document in place of the lines.
+    """
+    talk = talk_on_stderr(is_quiet=json)
+    path = config_path(config, talk)
+    overrides = overrides_of(settings or SettingFlags(), path, environ=os.environ)
+
+    def show(step: Step) -> None:
+        talk.clear()
+        if not json:
+            print(step_line(step), flush=True)
+        _say_what_is_awaited(step, talk)
+
+    checked = acheck(config=path, ledger=ledger, overrides=overrides, on_step=show)
+    result = asyncio.run(checked)
+    talk.clear()
+    if json:
+        print(document_text(result.as_dict()))
+    failed = sum(step.mark is Mark.FAILED for step in result.steps)
+    warned = sum(step.mark is Mark.WARNING for step in result.steps)
+    talk.say(f"{len(result.steps)} steps: {failed} failed, {warned} with a warning")
+    return result.exit_code
+
+
+def step_line(step: Step) -> str:
+    """Return a step in one line in which nothing can steer a terminal."""
+    remedy = f"; {step.remedy}" if step.remedy else ""
+    return on_one_line(f"{step.mark.value:<8} {step.subject}: {step.found}{remedy}")
+
+
+def _say_what_is_awaited(step: Step, talk: Talk) -> None:
+    if talk.is_live and not talk.is_quiet and step.subject.startswith(("endpoint", "judge")):
+        talk.show("waiting for an endpoint ...")
