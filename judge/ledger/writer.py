@@ -32,7 +32,8 @@ class LedgerWriter:
         self._ledger = ledger
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._rows: dict[Insert, list[Row]] = {}
-        self._gathering: asyncio.Future[None] | None = None
+        self._gathering: list[asyncio.Future[None]] = []
+        """One for each worker that waits: a cancelled one then cancels nobody else's commit."""
         self._committing: asyncio.Future[None] | None = None
         self._failure: LedgerError | None = None
         self.commits = 0
@@ -86,17 +87,15 @@ class LedgerWriter:
     def write(self, statement: Insert, row: Row) -> Awaitable[None]:
         """Return an awaitable that ends when the statement has been committed with the row."""
         self._rows.setdefault(statement, []).append(row)
-        if self._gathering is None:
-            self._gathering = asyncio.get_running_loop().create_future()
-        waiting = self._gathering
+        waiting = asyncio.get_running_loop().create_future()
+        self._gathering.append(waiting)
         if self._committing is None:
             self._start_commit()
-        # A cancelled worker must not cancel the commit that others wait for.
-        return asyncio.shield(waiting)
+        return waiting
 
     def _start_commit(self) -> None:
         loop = asyncio.get_running_loop()
-        waiting, self._gathering = self._gathering, None
+        waiting, self._gathering = self._gathering, []
         batch, self._rows = self._rows, {}
         self._committing = loop.run_in_executor(self._thread, self._commit, batch)
         self._committing.add_done_callback(lambda done: self._after_commit(done, waiting))
@@ -110,19 +109,20 @@ class LedgerWriter:
         self.commits += 1
 
     def _after_commit(
-        self, done: asyncio.Future[None], waiting: asyncio.Future[None] | None
+        self, done: asyncio.Future[None], waiting: list[asyncio.Future[None]]
     ) -> None:
         self._committing = None
         error = done.exception()
         if isinstance(error, LedgerError):
             self._failure = error
-        if waiting is not None and not waiting.done():
+        for future in waiting:
+            if future.done():
+                continue
             if error is None:
-                waiting.set_result(None)
+                future.set_result(None)
             else:
-                waiting.set_exception(error)
-                waiting.exception()  # also raised by every later append: no one may be left
-        if self._gathering is not None:
+                future.set_exception(error)
+        if self._gathering:
             self._start_commit()
 
 
