@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
-from judge.chat import Reply
+from judge.chat import ChatRequest, Reply
 from judge.config import Endpoint
 from judge.errors import (
     AccountError,
@@ -20,7 +20,6 @@ from judge.errors import (
     TransientError,
 )
 from judge.generation import (
-    ConversationRequest,
     Generation,
     GenerationAsk,
     GenerationStatus,
@@ -56,13 +55,13 @@ TALK = (
 
 
 class Scripted:
-    """A ConversationModel that gives the scripted answers in turn, the last one for ever."""
+    """A ChatModel that gives the scripted answers in turn, the last one for ever."""
 
     def __init__(self, *script: Reply | EndpointError) -> None:
         self._script = script
-        self.requests: list[ConversationRequest] = []
+        self.requests: list[ChatRequest] = []
 
-    async def complete(self, request: ConversationRequest) -> Reply:
+    async def complete(self, request: ChatRequest) -> Reply:
         answer = self._script[min(len(self.requests), len(self._script) - 1)]
         self.requests.append(request)
         if isinstance(answer, EndpointError):
@@ -71,15 +70,15 @@ class Scripted:
 
 
 class ByClient:
-    """A ConversationModel over the official client."""
+    """A ChatModel over the official client."""
 
     def __init__(self, client: AsyncOpenAI) -> None:
         self._client = client
 
-    async def complete(self, request: ConversationRequest) -> Reply:
+    async def complete(self, request: ChatRequest) -> Reply:
         done = await self._client.chat.completions.create(
             model=request.model,
-            messages=[{"role": m.role, "content": m.content} for m in request.messages],  # type: ignore[misc]
+            messages=[{"role": m.role, "content": m.content} for m in request.conversation],  # type: ignore[misc]
             max_tokens=request.max_tokens,
             extra_body=dict(request.sampling),
         )
@@ -126,7 +125,7 @@ async def test_a_conversation_is_sent_as_it_is() -> None:
     chat = Scripted(reply("x"))
     await outcome(chat, messages=TALK)
     (sent,) = chat.requests
-    assert (sent.messages, sent.model, sent.max_tokens) == (TALK, "m", 2048)
+    assert (sent.conversation, sent.model, sent.max_tokens) == (TALK, "m", 2048)
     assert dict(sent.sampling) == {"temperature": 1.0}
 
 
@@ -134,11 +133,11 @@ async def test_a_system_prompt_goes_first_and_joins_the_prompts_own() -> None:
     chat = Scripted(reply("x"))
     for messages in (QUESTION, TALK):
         await outcome(chat, generator(system="Be kind."), messages)
-    assert [(sent.messages[0].role, sent.messages[0].content) for sent in chat.requests] == [
+    assert [(sent.conversation[0].role, sent.conversation[0].content) for sent in chat.requests] == [
         ("system", "Be kind."),
         ("system", "Be kind.\n\nBe brief."),
     ]
-    assert [sent.messages[1:] for sent in chat.requests] == [QUESTION, TALK[1:]]
+    assert [sent.conversation[1:] for sent in chat.requests] == [QUESTION, TALK[1:]]
 
 
 async def test_each_sample_uses_the_next_variant_of_the_grid() -> None:

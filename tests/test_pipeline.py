@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from judge.asking import Stop
+from judge.desk import Stop
 from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import AccountError, ConfigError, EndpointError, UnreachableError
 from judge.intake import IntakeReport, Selection

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from judge.identity import canonical
-from judge.judging import texts_of
+from judge.judging import shown_of
 from judge.records import Candidate, Message, Order, Pair, Preference, Prompt, preference_from
 from judge.simulator.answering import answer_chat
 from judge.simulator.draws import digest
@@ -145,9 +145,11 @@ def test_votes_speak_of_the_question_that_judging_shows() -> None:
     for messages in (turns, turns[:1]):
         given = pair(1).model_copy(update={"prompt": Prompt(prompt_id="m", messages=messages)})
         content = canonical(given)
-        shown = texts_of(content.prompt_json, content.first_json, content.second_json)
+        shown = shown_of(
+            content.prompt_json, content.reference, content.first_json, content.second_json
+        )
         assert question_text(given.prompt) == shown.question
-        assert {given.first.text, given.second.text} == {shown.first, shown.second}
+        assert {given.first.text, given.second.text} == {shown.answer_a, shown.answer_b}
 
 
 # Votes

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from judge.api import DEFAULT_LEDGER, acheck
@@ -44,14 +46,11 @@ def command(
             print(step_line(step), flush=True)
         _say_what_is_awaited(step, talk)
 
-    checked = acheck(config=path, ledger=ledger, overrides=overrides, on_step=show)
-    result = asyncio.run(checked)
+    result = asyncio.run(acheck(config=path, ledger=ledger, overrides=overrides, on_step=show))
     talk.clear()
     if json:
         print(document_text(result.as_dict()))
-    failed = sum(step.mark is Mark.FAILED for step in result.steps)
-    warned = sum(step.mark is Mark.WARNING for step in result.steps)
-    talk.say(f"{len(result.steps)} steps: {failed} failed, {warned} with a warning")
+    talk.say(_count_line(result.steps))
     return result.exit_code
 
 
@@ -59,6 +58,11 @@ def step_line(step: Step) -> str:
     """Return a step in one line in which nothing can steer a terminal."""
     remedy = f"; {step.remedy}" if step.remedy else ""
     return on_one_line(f"{step.mark.value:<8} {step.subject}: {step.found}{remedy}")
+
+
+def _count_line(steps: Sequence[Step]) -> str:
+    marks = Counter(step.mark for step in steps)
+    return f"{len(steps)} steps: {marks[Mark.FAILED]} failed, {marks[Mark.WARNING]} with a warning"
 
 
 def _say_what_is_awaited(step: Step, talk: Talk) -> None:

@@ -1,6 +1,8 @@
 """`judge runs`: what lies in a ledger."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,9 +31,11 @@ def list_command(*, ledger: Path = DEFAULT_LEDGER, json: bool = False) -> int:
     json
         Print one JSON document in place of the table.
     """
-    found = runs(ledger=ledger)
+    talk = talk_on_stderr()
+    with _waiting(talk):
+        found = runs(ledger=ledger)
     if not json and not found:
-        talk_on_stderr().say(f"ledger {ledger} holds no runs; start with judge run")
+        talk.say(f"ledger {ledger} holds no runs; start with judge run")
         return 0
     _print({"runs": found}, run_table(found) if not json else None)
     return 0
@@ -51,7 +55,8 @@ def show_command(
     json
         Print one JSON document in place of the lines.
     """
-    detail = show_run(run, ledger=ledger)
+    with _waiting(talk_on_stderr()):
+        detail = show_run(run, ledger=ledger)
     _print(detail, None if json else detail_lines(detail))
     return 0
 
@@ -79,6 +84,7 @@ def delete_command(
             "add --yes to delete without being asked"
         )
     confirm = None if yes else lambda deletion: _is_confirmed(deletion, talk)
+    talk.say(f"looking for what only run {run} uses ...")
     deletion = delete_run(run, ledger=ledger, confirm=confirm)
     if deletion is None:
         talk.say("nothing was deleted")
@@ -105,9 +111,21 @@ def compare_command(
     json
         Print one JSON document in place of the lines.
     """
-    found = compare_runs(first, second, ledger=ledger)
+    with _waiting(talk_on_stderr()):
+        found = compare_runs(first, second, ledger=ledger)
     _print(found, None if json else comparison_lines(found))
     return 0
+
+
+@contextmanager
+def _waiting(talk: Talk) -> Iterator[None]:
+    """Say that a ledger is being read, for a large one takes minutes."""
+    if talk.is_live:
+        talk.show("reading the ledger ...")
+    try:
+        yield
+    finally:
+        talk.clear()
 
 
 def _is_confirmed(deletion: Deletion, talk: Talk) -> bool:

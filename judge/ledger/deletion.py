@@ -8,7 +8,7 @@ selects its prompt.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, func, or_, select
 
 from judge.ledger.runs import discard_run
 from judge.ledger.schema import (
@@ -72,7 +72,7 @@ def delete_run(
 
 
 def _delete(ledger: Ledger, connection: Connection, run_id: str) -> Deletion:
-    theirs, is_shared = _of_run(run_id), _is_asked_by_another(run_id)
+    theirs, is_shared = _of_run(run_id), _is_asked_by_another(connection, run_id)
     kept_judgments = _count(connection, judgments, and_(theirs, is_shared))
     kept_pairs, voted_pairs, n_votes = _pairs_that_stay(connection, run_id)
     n_deferrals = _count(connection, deferrals, deferrals.c.run_id == run_id)
@@ -114,18 +114,20 @@ def _of_run(run_id: str) -> ColumnElement[bool]:
     return and_(judgments.c.judge_key.in_(judges), judgments.c.content_id.in_(selected))
 
 
-def _is_asked_by_another(run_id: str) -> ColumnElement[bool]:
-    """Whether some other run asks a judgment's judge about a judgment's content."""
-    return (
-        select(run_judges.c.run_id)
-        .join(run_pairs, run_pairs.c.run_id == run_judges.c.run_id)
-        .where(
-            run_judges.c.run_id != run_id,
-            run_judges.c.judge_key == judgments.c.judge_key,
-            run_pairs.c.content_id == judgments.c.content_id,
-        )
-        .exists()
+def _is_asked_by_another(connection: Connection, run_id: str) -> ColumnElement[bool]:
+    """Whether some other run asks a judgment's judge about a judgment's content.
+
+    Said run by run: in one join SQLite may walk all selections again for every judgment.
+    """
+    mine = select(run_judges.c.judge_key).where(run_judges.c.run_id == run_id)
+    others = select(run_judges.c.judge_key, run_judges.c.run_id).where(
+        run_judges.c.run_id != run_id, run_judges.c.judge_key.in_(mine)
     )
+    asked = []
+    for judge_key, other in connection.execute(others):
+        selected = select(run_pairs.c.content_id).where(run_pairs.c.run_id == other)
+        asked.append(and_(judgments.c.judge_key == judge_key, judgments.c.content_id.in_(selected)))
+    return or_(false(), *asked)
 
 
 def _pairs_that_stay(connection: Connection, run_id: str) -> tuple[int, int, int]:
