@@ -20,7 +20,7 @@ Index = NDArray[np.integer]
 
 NO_LABELLED_VOTES = "no human vote on a labelled pair"
 _NONE_DECIDED = "no vote and label are both decided"
-_NO_OVERLAP = "no pair has votes by two annotators"
+NO_OVERLAP = "no pair has votes by two annotators"
 _NO_DECIDED_OVERLAP = "no pair has decided votes by two annotators"
 
 
@@ -42,6 +42,11 @@ class VoteColumns:
                 f"{len(self.annotator)}, {len(self.choice)})"
             )
         check_choices(self.choice, "a vote")
+
+    def on(self, mask: Mask) -> "VoteColumns":
+        """The votes on the pairs of a mask (n_pairs,); rows of pairs stay as they are."""
+        kept = mask[self.pair]
+        return VoteColumns(self.pair[kept], self.annotator[kept], self.choice[kept])
 
     def counts(self, n_pairs: int) -> Floats:
         """Votes per pair and choice, shape (n_pairs, 3): second, tie, first."""
@@ -116,6 +121,20 @@ def judge_agreement(
     )
 
 
+def agreement_with_errors_wrong(
+    label: Codes, is_error: Mask, votes: Floats, *, cluster: Index, level: float = 0.95
+) -> Estimate:
+    """Return S1 over votes where every vote on a pair that ended in an error counts as missed.
+
+    As `judge_agreement`, but `label` is ignored where `is_error` (n,) is True: leave out only the
+    rows that have neither.
+    """
+    agreeing = (_one_hot(label) * votes).sum(axis=1) * ~is_error
+    return _share(
+        agreeing, votes.sum(axis=1), cluster=cluster, level=level, empty=NO_LABELLED_VOTES
+    )
+
+
 def human_human_agreement(votes: VoteColumns, cluster: Index, *, level: float = 0.95) -> Agreement:
     """Return the agreement of all unordered pairs of votes on one pair by two annotators.
 
@@ -135,7 +154,7 @@ def human_human_agreement(votes: VoteColumns, cluster: Index, *, level: float = 
 
     all_votes, decided = matched([0, 1, 2]), matched([0, 2])
     return Agreement(
-        s1=_share(*all_votes, cluster=cluster, level=level, empty=_NO_OVERLAP),
+        s1=_share(*all_votes, cluster=cluster, level=level, empty=NO_OVERLAP),
         s2=_share(*decided, cluster=cluster, level=level, empty=_NO_DECIDED_OVERLAP),
     )
 
@@ -161,7 +180,7 @@ def leave_one_out_agreement(
             s1.sum(axis=1),
             cluster=prompts,
             level=level,
-            empty=_NO_OVERLAP,
+            empty=NO_OVERLAP,
         ),
         s2=_share(
             (s2 * _split(decided_top)).sum(axis=1),

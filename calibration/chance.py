@@ -50,9 +50,10 @@ def confusion_sums(
 
 
 def clustered_kappa(
-    tables: NDArray[np.integer],
+    tables: NDArray[np.number],
     *,
     weights: ArrayLike | None = None,
+    asymmetry: float = 0.0,
     level: float = 0.95,
     draws: int = 2000,
     seed: int = 0,
@@ -61,16 +62,17 @@ def clustered_kappa(
     """Return Cohen's kappa with a clustered bootstrap interval.
 
     `tables` holds each cluster's confusion matrix (G, K, K). Where resampling gives no interval
-    (perfect agreement), that of the raw agreement is used with chance held fixed.
+    (perfect agreement), that of the raw agreement is used with chance held fixed. `asymmetry` is
+    subtracted from the chance of every resample (`calibration.couples`).
     """
     groups, categories = tables.shape[:2]
-    n = int(tables.sum())
+    n = round(float(tables.sum()))
     if not n:
         return Estimate(None, None, None, 0, empty)
     credit = _credit(weights, categories)
 
     def kappas(totals: Floats) -> Floats:
-        return _kappas(totals.reshape(-1, categories, categories), credit)
+        return _kappas(totals.reshape(-1, categories, categories), credit, asymmetry)
 
     estimate = cluster_bootstrap(
         tables.reshape(groups, -1), kappas, n=n, level=level, draws=draws, seed=seed
@@ -85,7 +87,7 @@ def clustered_kappa(
         size=tables.sum(axis=(1, 2)),
         level=level,
     ).estimate
-    chance = _chance(tables.sum(axis=0)[None].astype(np.float64), credit)[0]
+    chance = _chance(tables.sum(axis=0)[None].astype(np.float64), credit)[0] - asymmetry
     scaled = raw.rescaled(float(1 / (1 - chance)), float(-chance / (1 - chance)))
     return replace(scaled, low=None if scaled.low is None else max(-1.0, scaled.low))
 
@@ -107,10 +109,10 @@ def _chance(tables: Floats, credit: Floats) -> Floats:
     return np.asarray(expected / total**2, dtype=np.float64)
 
 
-def _kappas(tables: Floats, credit: Floats) -> Floats:
+def _kappas(tables: Floats, credit: Floats, asymmetry: float = 0.0) -> Floats:
     total = np.maximum(tables.sum(axis=(1, 2)), 1)
     observed = (tables * credit).sum(axis=(1, 2)) / total
-    room = 1 - _chance(tables, credit)
+    room = 1 - (_chance(tables, credit) - asymmetry)
     undefined = np.full(len(tables), np.nan)
     defined = (room > 1e-12) & (tables.sum(axis=(1, 2)) > 0)
     return np.asarray(np.divide(observed - (1 - room), room, out=undefined, where=defined))

@@ -36,6 +36,11 @@ class Estimate:
         """The figure as JSON; the reason of an absence is told apart from the numbers."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
 
+    def complement(self) -> "Estimate":
+        """The estimate of `1 - x`."""
+        value, high, low = (None if x is None else 1 - x for x in (self.value, self.low, self.high))
+        return Estimate(value, low, high, self.n, self.why)
+
     def rescaled(self, scale: float, shift: float) -> "Estimate":
         """The estimate of `shift + scale * x`; `scale` is not negative."""
         value, low, high = (

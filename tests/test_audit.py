@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import judge
-from judge.audit import audit
+from judge.audit import audit, turn_of
 from judge.errors import ConfigError, EvenhandError, InputError, LedgerError
 from judge.labelling import label_of, name_outcome
 from judge.ledger.facts import JudgedPair
 from judge.ledger.runs import Run, RunJudge
 from judge.records import Order, Reading, Status, Verdict, Vote
+from judge.simulator.process import simulator_process
+from judge.simulator.settings import SimulatorSettings
 
 Row = dict[str, Any]
 Orders = tuple[str | None, str | None]
@@ -141,6 +143,11 @@ def test_every_figure_of_a_judge_is_the_one_counted_by_hand(tmp_path: Path) -> N
     assert_is(gpt["toward_second"], 1 / 6, 6)
     assert_is(gpt["preference_fairness"], -1 / 6, 6)
     assert_is(gpt["unparsed_rate"], 1 / 17, 17)
+    assert list(gpt["status_rates"]) == ["unparsed", "truncated", "refused", "failed"]
+    for status, count in (("unparsed", 1), ("truncated", 2), ("refused", 0), ("failed", 0)):
+        assert_is(gpt["status_rates"][status], count / 17, 17)
+    # The vote on p7 finds no label because of an error; that on p8 still waits for a judgment.
+    assert_is(gpt["s1_errors_wrong"], 6 / 11, 11)
 
 
 def test_the_ceiling_and_the_baselines_are_those_counted_by_hand(tmp_path: Path) -> None:
@@ -152,6 +159,12 @@ def test_the_ceiling_and_the_baselines_are_those_counted_by_hand(tmp_path: Path)
     # Each vote of p1, p2, p3 against the others': halves where those are split.
     assert_is(ceiling["leave_one_out"]["s1"], (1 + 0 + 1) / 8, 8)
     assert_is(ceiling["leave_one_out"]["s2"], 1 / 3, 3, prompts=1)
+    # Couples of x with y: first first, second tie, tie tie; of x with z, and of y with z: first
+    # second, tie first. On both sides together: first 6, tie 5, second 3.
+    sums, differences = 6**2 + 5**2 + 3**2, 3 * (1 + 1)
+    chance = (sums - differences) / (4 * 7**2)
+    assert_is(ceiling["kappa"], (2 / 7 - chance) / (1 - chance), 7)
+    assert ceiling["turns"] == {}
     assert_is(baselines["always_first"]["s1"], 5 / 12, 12)
     assert_is(baselines["always_first"]["s2"], 5 / 8, 8)
     assert_is(baselines["longest"]["s1"], 5 / 12, 12)
@@ -202,7 +215,7 @@ def test_the_keys_of_report_json_have_the_documented_order(tmp_path: Path) -> No
     assert [key for key in gpt if key in documented] == documented
     assert list(gpt["s1"]) == list(gpt["s2"]) == ["micro", "macro", "majority"]
     assert list(gpt["s1"]["micro"]) == list(gpt["kappa"]) == ["value", "low", "high", "n"]
-    assert list(report["ceiling"]) == ["human_human", "leave_one_out"]
+    assert list(report["ceiling"]) == ["human_human", "leave_one_out", "kappa", "turns"]
     assert list(report["baselines"]) == ["always_first", "longest", "random", "coin_flip"]
 
 
@@ -276,6 +289,21 @@ def test_a_narrow_interval_needs_many_prompts_not_many_pairs_of_one(tmp_path: Pa
 # Gold from a file
 
 
+def test_votes_of_the_ledger_on_pairs_of_another_run_are_counted_as_left_out(
+    tmp_path: Path,
+) -> None:
+    ledger = a_ledger(tmp_path, {"gpt": VERDICTS}, VOTES)
+    alone = pair_rows(["p1", "p2", "p3"])
+    with simulator_process(SimulatorSettings()) as simulator:
+        settings = {"endpoints.default.base_url": simulator.base_url, "judges.0.model": "m"}
+        judge.run(write(tmp_path / "few", alone), overrides=settings, environ={}, ledger=ledger)
+    counts = reported(ledger)["counts"]
+    assert (counts["pairs"], counts["votes"]) == (3, len(VOTES))
+    assert counts["votes_left_out"]["pair not in this run"] == 4
+    assert counts["votes_left_out"]["skipped by the annotator"] == 1
+    assert counts["votes_used"] + sum(counts["votes_left_out"].values()) == len(VOTES)
+
+
 def test_gold_from_a_file_replaces_the_votes_of_the_ledger(tmp_path: Path) -> None:
     ledger = a_ledger(tmp_path, {"gpt": VERDICTS}, VOTES)
     gold = write(
@@ -345,6 +373,121 @@ def test_a_gold_file_without_votes_is_refused(tmp_path: Path, text: str | None) 
         gold.write_text(text)
     with pytest.raises(InputError, match=r"gold\.jsonl: (no such file|holds no records)"):
         judge.agree(ledger=ledger, gold=gold)
+
+
+# Answers to handed-off tasks as gold
+
+
+def handed_off(folder: Path) -> tuple[Path, list[Row]]:
+    """A ledger with every decided pair handed off, and answers that all name the first answer."""
+    ledger = a_ledger(folder, {"gpt": VERDICTS})
+    judge.handoff(folder / "tasks.jsonl", n=8, ledger=ledger, run="import", seed=3)
+    tasks = [json.loads(line) for line in (folder / "tasks.jsonl").read_text().splitlines()]
+    firsts = {row["first"] for row in pair_rows(VERDICTS)}
+    answers = [
+        {
+            "task_id": task["task_id"],
+            "annotator": "vendor",
+            "preference": "A" if task["answer_a"] in firsts else "B",
+        }
+        for task in tasks
+    ]
+    return ledger, answers
+
+
+def test_answers_as_gold_are_unshuffled_as_they_are_on_import(tmp_path: Path) -> None:
+    ledger, answers = handed_off(tmp_path)
+    assert {answer["preference"] for answer in answers} == {"A", "B"}
+    answers[0]["preference"] = "both_bad"
+    gold = write(tmp_path / "answers.jsonl", answers)
+    report = reported(ledger, gold=gold)
+    assert report["baselines"]["always_first"]["s1"]["value"] == pytest.approx(7 / 8)
+    assert (report["counts"]["votes"], report["counts"]["votes_both_bad"]) == (8, 1)
+    judge.import_file(gold, "votes", ledger=ledger)
+    stored = reported(ledger)
+    for part in ("counts", "judges", "ceiling", "baselines"):
+        assert stored[part] == report[part]
+
+
+def test_votes_and_answers_may_share_a_gold_file_and_a_task_counts_once(tmp_path: Path) -> None:
+    ledger, answers = handed_off(tmp_path)
+    rows = [*answers, *vote_rows([("p1", "x", "first")]), answers[0]]
+    counts = reported(ledger, gold=write(tmp_path / "gold.jsonl", rows))["counts"]
+    assert counts["annotators"] == 2
+    assert counts["votes"] == 10
+    assert counts["votes_left_out"]["the same vote twice"] == 1
+
+
+def test_answers_to_tasks_of_another_ledger_are_refused_by_line(tmp_path: Path) -> None:
+    _, answers = handed_off(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    ledger = a_ledger(other, {"gpt": VERDICTS})
+    gold = write(tmp_path / "gold.jsonl", [*vote_rows(VOTES[:2]), answers[0]])
+    with pytest.raises(InputError) as error:
+        judge.agree(ledger=ledger, gold=gold)
+    first, last = str(error.value).splitlines()
+    assert first.startswith(f'{gold}:3: task_id "{answers[0]["task_id"]}" is of no batch in this')
+    assert last == "no figure was computed; mend the lines"
+
+
+# Rules and turns
+
+
+def rule_report(rule: str, pairs: Sequence[Any], votes: Iterable[Vote] = ()) -> Any:
+    return audit(a_run(1, rule), judged(pairs, 1), votes)
+
+
+def test_one_order_leaves_order_effects_out_and_says_why() -> None:
+    said = [(0, [(Verdict.A, None)]), (1, [(None, Verdict.A)]), (2, [(Verdict.TIE, None)])]
+    report = rule_report("single_random", said, [Vote(pair_id="p1", annotator="x",
+                                                      preference="second")])  # fmt: skip
+    figures = report.judges["j0"]
+    assert (figures.counts.first, figures.counts.second, figures.counts.ties) == (1, 1, 1)
+    assert figures.s1.micro.value == 1
+    for name in ("consistency", "toward_first", "toward_second", "preference_fairness"):
+        assert getattr(figures, name).value is None
+        assert getattr(figures, name).why == "one order was asked"
+
+
+def test_the_soft_rule_reports_outcomes_and_order_effects_as_ever() -> None:
+    said = [(0, [(Verdict.A, Verdict.TIE)]), (1, [(Verdict.A, Verdict.A)])]
+    figures = rule_report("soft", said).judges["j0"]
+    assert (figures.counts.first, figures.counts.ties, figures.counts.inconsistent) == (1, 1, 0)
+    assert figures.consistency.value == 0
+    assert figures.toward_first.value == 1
+
+
+@pytest.mark.parametrize(
+    ("tag", "turn"),
+    [(1, 1), (2, 2), ("2", 2), (0, None), (-1, None), (True, None), ("", None), ("two", None),
+     (1.5, None), (None, None), ("²", None), ([1], None)],
+)  # fmt: skip
+def test_a_turn_is_a_number_or_its_digits(tag: Any, turn: int | None) -> None:
+    assert turn_of({"turn": tag}) == turn
+    assert turn_of({"category": "math"}) is None
+
+
+def test_the_turn_of_a_pair_is_its_tag(tmp_path: Path) -> None:
+    ledger = tmp_path / "judge.db"
+    verdicts: dict[str, Orders] = {f"p{n}": ("A", "B") for n in range(1, 10)}
+    rows = [
+        row | {"tags": {"turn": 1 + int(row["pair_id"][1:]) % 2}} if row["pair_id"] != "p9" else row
+        for row in pair_rows(verdicts)
+    ]
+    votes = vote_rows((name, who, "first") for name in verdicts for who in "xy")
+    votes[0]["preference"] = "second"
+    for kind, lines in (
+        ("pairs", rows), ("judgments", judgment_rows(verdicts)), ("votes", votes),
+    ):  # fmt: skip
+        judge.import_file(write(tmp_path / kind, lines), kind, ledger=ledger)
+    report = reported(ledger)
+    turns = report["judges"]["gpt"]["turns"]
+    assert list(turns) == ["1", "2"]
+    assert_is(turns["1"]["s1"], 1, 8)
+    assert_is(turns["2"]["s1"], 7 / 8, 8)
+    assert_is(report["ceiling"]["turns"]["2"]["human_human"]["s1"], 3 / 4, 4)
+    assert_is(report["judges"]["gpt"]["s1"]["micro"], 17 / 18, 18)
 
 
 # Orientation
@@ -499,7 +642,12 @@ def estimates(item: Any) -> Iterable[Any]:
             yield from estimates(value)
 
 
-@given(PAIRS, NUMBERED_VOTES, st.integers(1, 3), st.sampled_from(["conservative", "lenient"]))
+@given(
+    PAIRS,
+    NUMBERED_VOTES,
+    st.integers(1, 3),
+    st.sampled_from(["conservative", "lenient", "soft", "single_random"]),
+)
 def test_nothing_disappears_and_every_figure_is_a_number_in_its_interval(
     pairs: Sequence[Any], votes: Sequence[Any], judges: int, rule: str
 ) -> None:

@@ -21,6 +21,21 @@ from calibration.position import TwoOrders
 
 SCHEMA = "report/1"
 
+NO_ORDERS = "the verdicts of the two orders were not given"
+PANEL_HAS_NO_ORDER = "a panel has no order of its own"
+
+
+@dataclass(frozen=True)
+class IntervalSettings:
+    """How intervals are made; `draws` and `seed` are those of the bootstrap of kappa."""
+
+    level: float = 0.95
+    draws: int = 2000
+    seed: int = 0
+
+
+DEFAULT_INTERVALS = IntervalSettings()
+
 
 @dataclass(frozen=True)
 class PairColumns:
@@ -30,6 +45,8 @@ class PairColumns:
     """Shape (n_pairs,): any code of the pair's prompt."""
     longer: Codes | None = None
     """Shape (n_pairs,): which answer is longer, first 1, second -1, equal 0."""
+    turns: Mapping[int, Index] = field(default_factory=dict)
+    """Rows of the pairs of each turn of a conversation; a pair without a turn is in none."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +67,17 @@ class JudgeColumns:
     """Pairs without a label that no further asking of this run will give one, by reason."""
     n_pending: int = 0
     """Pairs that still wait for a judgment."""
+    errors: Mask | None = None
+    """Pairs without a label because a judgment gave no verdict; None for no such pair."""
     orders: TwoOrders | None = None
-    """None for a panel, which has no order of its own."""
+    why_no_orders: str = NO_ORDERS
+    """Why there is no `orders`, in words."""
 
     def __post_init__(self) -> None:
         pairs = len(self.label)
         columns = [self.has_label, self.inconsistent, self.judgments, *self.statuses.values()]
         columns += [] if self.orders is None else [self.orders.forward]
+        columns += [] if self.errors is None else [self.errors]
         if any(len(column) != pairs for column in columns):
             raise ValueError(f"judge {self.name}: every column must have {pairs} rows, as `label`")
         check_choices(self.label, f"judge {self.name}: a label")
@@ -66,6 +87,12 @@ class JudgeColumns:
                 f"judge {self.name}: {labelled} labelled + {undecided} undecided + "
                 f"{self.n_pending} pending pairs are not the {pairs} pairs given; "
                 "name a reason for each pair without a label"
+            )
+        errors = np.zeros(pairs, bool) if self.errors is None else self.errors
+        if np.any(errors & self.has_label) or int(np.sum(errors)) > undecided:
+            raise ValueError(
+                f"judge {self.name}: a pair that ended in an error has a label, or no reason in "
+                "`undecided`; give it a reason and no label"
             )
         if any(np.any(column > self.judgments) for column in self.statuses.values()):
             raise ValueError(f"judge {self.name}: a pair has more failures than judgments")
@@ -89,7 +116,7 @@ class LabelCounts:
     pending: int
     judgments: int
     by_status: Mapping[str, int]
-    """`verdict`, and every status of a judgment without one."""
+    """`verdict`, and every status that a judgment without one has."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +149,21 @@ class JudgeFigures:
     preference_fairness: Estimate
     unparsed_rate: Estimate
     """Over judgments."""
+    status_rates: Mapping[str, Estimate]
+    """Judgments without a verdict by status, over judgments."""
+    s1_errors_wrong: Estimate
+    """S1 where a pair whose judgments gave no verdict is missed by every vote on it."""
+    turns: Mapping[str, Agreement]
+    """Agreement on the pairs of each turn, by its number; empty where no pair has a turn."""
     counts: LabelCounts
+
+
+@dataclass(frozen=True)
+class TurnCeiling:
+    """How far humans agree among themselves on the pairs of one turn."""
+
+    human_human: Agreement
+    leave_one_out: Agreement
 
 
 @dataclass(frozen=True)
@@ -131,6 +172,9 @@ class Ceiling:
 
     human_human: Agreement
     leave_one_out: Agreement
+    kappa: Estimate
+    """Cohen's between humans, over couples of votes, with the three choices unweighted."""
+    turns: Mapping[str, TurnCeiling]
 
 
 @dataclass(frozen=True)
@@ -152,6 +196,8 @@ class Report:
     delivered: str
     level: float
     prompts: int
+    pairs_without_turn: int
+    """Pairs that are in the figures of no turn; all of them where no turn is known."""
     votes: VoteCounts
     judges: Mapping[str, JudgeFigures]
     ceiling: Ceiling
@@ -178,16 +224,20 @@ class Report:
             "provenance": dict(self.provenance),
         }
 
-    def missing(self) -> Iterator[tuple[str, Estimate]]:
-        """Yield the path of every figure that lacks its value or its interval."""
+    def figures(self) -> Iterator[tuple[tuple[str, ...], Estimate]]:
+        """Yield every figure with its path in the JSON."""
         for part, content in (
             ("judges", self.judges),
             ("ceiling", self.ceiling),
             ("baselines", self.baselines),
         ):
-            for path, estimate in _estimates(content, part):
-                if estimate.why is not None:
-                    yield path, estimate
+            yield from _estimates(content, (part,))
+
+    def missing(self) -> Iterator[tuple[tuple[str, ...], Estimate]]:
+        """Yield every figure that lacks its value or its interval, with its path in the JSON."""
+        for path, estimate in self.figures():
+            if estimate.why is not None:
+                yield path, estimate
 
 
 def _plain(item: object) -> object:
@@ -200,12 +250,12 @@ def _plain(item: object) -> object:
     return item
 
 
-def _estimates(item: object, path: str) -> Iterator[tuple[str, Estimate]]:
+def _estimates(item: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Estimate]]:
     if isinstance(item, Estimate):
         yield path, item
     elif is_dataclass(item):
         for f in fields(item):
-            yield from _estimates(getattr(item, f.name), f"{path}.{f.name}")
+            yield from _estimates(getattr(item, f.name), (*path, f.name))
     elif isinstance(item, Mapping):
         for name, value in item.items():
-            yield from _estimates(value, f"{path}.{name}")
+            yield from _estimates(value, (*path, str(name)))

@@ -1,11 +1,19 @@
 """The report as plain text, at most 100 columns wide."""
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from calibration.agreement import Agreement
 from calibration.intervals import ONE_CLUSTER, Estimate
-from calibration.report.model import Baselines, JudgeFigures, Report
+from calibration.report.model import Baselines, Report
+from calibration.report.rows import (
+    SHOWN_TURNS,
+    columns,
+    counts_errors,
+    figure_rows,
+    turn_rows,
+)
 from calibration.report.table import Row, percent, table
 
 WIDTH = 100
@@ -24,14 +32,10 @@ _LABELS = {
     "coin_flip": "a coin flip in each order",
 }
 
-_WITHOUT_VOTES = {
-    "consistency",
-    "toward_first",
-    "toward_second",
-    "preference_fairness",
-    "unparsed_rate",
-}
-"""Figures that need no human vote."""
+_ERRORS = "Errors as wrong: a pair without a label because of errors is missed by every vote on it."
+
+_NEEDS_VOTES = {"s1", "s2", "s2_coverage", "kappa", "s1_errors_wrong", "turns"}
+"""Figures of a judge that need human votes; so do the ceiling and the baselines."""
 
 
 def report_text(report: Report) -> str:
@@ -40,6 +44,7 @@ def report_text(report: Report) -> str:
         [*_wrapped(headline(report)), *_wrapped(_against_humans(report))],
         _data(report),
         _figures(report),
+        _turns(report),
         _left_out(report),
         _baselines(report.baselines),
         _provenance(report.provenance),
@@ -129,35 +134,16 @@ def _entry(name: str, count: int, note: str) -> list[str]:
 
 
 def _figures(report: Report) -> list[str]:
-    lines = table(_rows(report), [*report.judges, "humans"], width=WIDTH)
-    return [*lines, "", *DEFINITIONS] if lines else []
+    lines = table(figure_rows(report), columns(report), width=WIDTH)
+    told = [*DEFINITIONS[:2], *([_ERRORS] if counts_errors(report) else []), *DEFINITIONS[2:]]
+    return [*lines, "", *told] if lines else []
 
 
-def _rows(report: Report) -> Iterator[Row]:
-    judges = list(report.judges.values())
-    pairwise, others = report.ceiling.human_human, report.ceiling.leave_one_out
-
-    def row(name: str, cells: Iterable[Estimate], human: Estimate | None = None) -> Row:
-        return Row(name, (*cells, human))
-
-    yield row("S1, with ties", (j.s1.micro for j in judges), pairwise.s1)
-    yield row("  over pairs", (j.s1.macro for j in judges))
-    yield row("  against majority", (j.s1.majority for j in judges), others.s1)
-    yield row("S2, without ties", (j.s2.micro for j in judges), pairwise.s2)
-    yield row("  over pairs", (j.s2.macro for j in judges))
-    yield row("  against majority", (j.s2.majority for j in judges), others.s2)
-    yield row("  votes that count", (j.s2_coverage for j in judges))
-    yield Row("Kappa", (*(j.kappa for j in judges), None), is_share=False)
-    yield from _position_rows(judges)
-    yield row("Unparsed replies", (j.unparsed_rate for j in judges))
-
-
-def _position_rows(judges: list[JudgeFigures]) -> Iterator[Row]:
-    yield Row("Same in both orders", (*(j.consistency for j in judges), None))
-    yield Row("  moved to first", (*(j.toward_first for j in judges), None))
-    yield Row("  moved to second", (*(j.toward_second for j in judges), None))
-    fairness = (*(j.preference_fairness for j in judges), None)
-    yield Row("Preference fairness", fairness, is_share=False)
+def _turns(report: Report) -> list[str]:
+    lines = table(turn_rows(report), columns(report), width=WIDTH)
+    more = len(report.ceiling.turns) - SHOWN_TURNS
+    unnamed = [f"and {_many(more, 'turn')} more in the JSON"] if more > 0 else []
+    return ["By turn of the conversation", "", *lines, *unnamed] if lines else []
 
 
 def _left_out(report: Report) -> list[str]:
@@ -166,6 +152,9 @@ def _left_out(report: Report) -> list[str]:
     lines += [f"{_many(n, 'pair')} undecided: {why}" for why, n in labels.undecided.items() if n]
     if labels.pending:
         lines.append(f"{_many(labels.pending, 'pair')} pending: judgments still to come")
+    if report.ceiling.turns and report.pairs_without_turn:
+        pairs = _many(report.pairs_without_turn, "pair")
+        lines.append(f"{pairs} without a turn: in the figures of no turn")
     lines += _absences(report)
     if not lines:
         return ["Left out: nothing"]
@@ -174,27 +163,38 @@ def _left_out(report: Report) -> list[str]:
 
 
 def _absences(report: Report) -> Iterator[str]:
-    absent: dict[tuple[bool, str], list[str]] = {}
+    absent: dict[tuple[bool, str], list[tuple[str, ...]]] = {}
     for path, estimate in report.missing():
-        if not report.votes.votes and path.rpartition(".")[2] not in _WITHOUT_VOTES:
+        if not report.votes.votes and _needs_votes(path):
             continue  # told in one line below, for all of them
         absent.setdefault((estimate.value is None, estimate.why or ""), []).append(path)
     for (has_no_value, why), paths in absent.items():
         what = "Not computed" if has_no_value else "No interval"
         # One cause for every figure needs no list of them.
         whole = why == ONE_CLUSTER and report.prompts == 1
-        yield f"{what} ({why}): {'any figure' if whole else ', '.join(_merged(paths))}"
+        names = "any figure" if whole else ", ".join(_merged(report, paths))
+        yield f"{what} ({why}): {names}"
     if not report.votes.votes:
         yield "Not computed (no human votes): S1, S2, kappa, the human ceiling and the baselines"
 
 
-def _merged(paths: list[str]) -> list[str]:
-    """Name a group of averages once where all three of them are missing."""
-    groups = {path.rpartition(".")[0] for path in paths if path.endswith(".majority")}
-    whole = {group for group in groups if {f"{group}.micro", f"{group}.macro"} <= {*paths}}
-    names = (path.rpartition(".") for path in paths)
-    merged = (group if group in whole else f"{group}.{leaf}" for group, _, leaf in names)
-    return list(dict.fromkeys(merged))
+def _needs_votes(path: tuple[str, ...]) -> bool:
+    return path[0] != "judges" or path[2] in _NEEDS_VOTES
+
+
+def _merged(report: Report, paths: list[tuple[str, ...]]) -> list[str]:
+    """Name a group of figures once where all of it is missing, and no single figure twice."""
+    every = Counter(group for path, _ in report.figures() for group in _groups(path))
+    found = Counter(group for path in paths for group in _groups(path))
+    whole = (
+        next(group for group in _groups(path) if found[group] == every[group]) for path in paths
+    )
+    return list(dict.fromkeys(".".join(group) for group in whole))
+
+
+def _groups(path: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The groups that a figure is in, the widest first, down to the figure itself."""
+    return [path[:depth] for depth in range(1, len(path) + 1)]
 
 
 def _baselines(baselines: Baselines) -> list[str]:
@@ -218,7 +218,7 @@ def _provenance(provenance: Mapping[str, object]) -> list[str]:
 
 def _shown(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items()) or "none"
     return str(value)
 
 
