@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from judge.api import (
         acheck,
+        agenerate,
         agree,
         arun,
         check,
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
         delete_run,
         demo,
         export,
+        generate,
         handoff,
         import_file,
         init,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "acheck",
+    "agenerate",
     "agree",
     "arun",
     "check",
@@ -33,6 +36,7 @@ __all__ = [
     "delete_run",
     "demo",
     "export",
+    "generate",
     "handoff",
     "import_file",
     "init",

@@ -6,7 +6,7 @@ work where a loop is running already, as in a notebook. Inside a coroutine, use 
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from judge.desk import Stop
     from judge.estimate import Estimate
     from judge.exporting import Manifest
+    from judge.generating import GenerateResult
     from judge.handing_over import Handoff
     from judge.importing import ImportResult
+    from judge.intake import IntakeReport
     from judge.ledger.deletion import Deletion
     from judge.pipeline import RunResult
     from judge.progress import Progress
@@ -42,6 +44,8 @@ T = TypeVar("T")
 async def arun(
     pairs: str | Path,
     *,
+    map: str | None = None,
+    values: str | None = None,
     settings: Settings | None = None,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -52,53 +56,125 @@ async def arun(
     retry: Iterable[str] = (),
     skip_bad_lines: bool = False,
     stop: "Stop | None" = None,
-    on_start: "Callable[[Progress], None] | None" = None,
+    on_start: "Callable[[Progress, IntakeReport], None] | None" = None,
+    on_generated: "Callable[[GenerateResult], None] | None" = None,
     environ: Mapping[str, str] = os.environ,
 ) -> "RunResult":
     """Judge every pair of a JSON Lines file in both orders; return how it went.
 
-    Settings come from `settings`, or from the `config` file, the environment and `overrides`
-    (dotted keys, such as {"judges.0.model": "my-judge"}). Asking resumes: what the ledger holds is
-    never asked again. `retry` names statuses to ask once more. Raises ConfigError, InputError and
-    LedgerError before anything is asked; endpoint trouble is in the result.
+    A table of other columns is read by `map` and `values` (as `--map` and `--values`), and the
+    votes in its rows are stored too. Prompts are answered by the generators and paired first; the
+    pairs are kept beside the ledger, and budgets cover both parts. Settings come from `settings`,
+    or from the `config` file, the environment and `overrides` (dotted keys, such as
+    {"judges.0.model": "my-judge"}). Asking resumes: what the ledger holds is never asked again.
+    `retry` names statuses to ask once more. Raises ConfigError, InputError and LedgerError before
+    anything is asked; endpoint trouble is in the result.
     """
-    from judge.pipeline import JobInput, run_job
+    from judge.from_prompts import label_input
+    from judge.mapping import table_map
+    from judge.pipeline import JobInput
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ
     )
-    job = JobInput(str(pairs), Selection(limit, sample, seed), skip_bad_lines)
-    return await run_job(
+    selection = Selection(limit, sample, seed)
+    job = JobInput(str(pairs), selection, skip_bad_lines, table_map(map, values))
+    return await label_input(
         job,
         resolved,
         Path(ledger),
         retry=frozenset(Status(name) for name in retry),
         stop=stop,
         on_start=on_start,
+        on_generated=on_generated,
         environ=environ,
     )
 
 
 def run(pairs: str | Path, **arguments: Any) -> "RunResult":
-    """Judge every pair of a file; the synchronous twin of `arun`, with the same arguments."""
+    """Judge a file; the synchronous twin of `arun`, with the same arguments."""
     return _wait_for(arun(pairs, **arguments))
 
 
-def import_file(
-    path: str | Path,
-    kind: str,
+async def agenerate(
+    prompts: str | Path,
     *,
+    settings: Settings | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
     ledger: str | Path = DEFAULT_LEDGER,
+    out: str | Path | None = None,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    skip_bad_lines: bool = False,
+    stop: "Stop | None" = None,
+    on_start: "Callable[[Progress, IntakeReport], None] | None" = None,
+    environ: Mapping[str, str] = os.environ,
+) -> "GenerateResult":
+    """Have the generators answer every prompt of a file, write the pairs, and return how it went.
+
+    Settings as for `arun`. The pairs go to `out`, beside the ledger where it is None; they are
+    written once no candidate is missing. Asking resumes, and other pairing rules ask nothing.
+    Raises ConfigError, InputError and LedgerError before anything is asked; endpoint trouble is
+    in the result.
+    """
+    from judge.generating import generate_job
+
+    resolved = settings or load_settings(
+        Path(config) if config else None, overrides, environ=environ
+    )
+    return await generate_job(
+        str(prompts),
+        resolved,
+        Path(ledger),
+        Path(out) if out else None,
+        selection=Selection(limit, sample, seed),
+        skip_bad_lines=skip_bad_lines,
+        stop=stop,
+        on_start=on_start,
+        environ=environ,
+    )
+
+
+def generate(prompts: str | Path, **arguments: Any) -> "GenerateResult":
+    """Answer every prompt of a file; the synchronous twin of `agenerate`, same arguments."""
+    return _wait_for(agenerate(prompts, **arguments))
+
+
+def import_file(
+    path: str | Path | Sequence[str | Path],
+    kind: str | None = None,
+    *,
+    map: str | None = None,
+    values: str | None = None,
+    from_: str | None = None,
+    ledger: str | Path = DEFAULT_LEDGER,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
     allows_tie: bool = True,
     skip_bad_lines: bool = False,
 ) -> "ImportResult":
-    """Load pairs, votes or judgments from a JSON Lines file into a ledger."""
-    from judge.importing import ImportKind, import_records
+    """Load records made elsewhere into a ledger; return what was read and what was new.
 
-    return import_records(
-        str(path),
-        ImportKind(kind),
+    A JSON Lines file has one `kind`: "pairs", "votes" or "judgments". A table of other columns is
+    read by `map` and `values` (as `--map` and `--values`), its pairs and votes at once unless a
+    `kind` is given, and only there `limit` and `sample` select rows. `from_` "fastchat" takes
+    several files and folders together. Raises ConfigError, InputError and LedgerError, and then
+    nothing is stored.
+    """
+    from judge.importing import ImportKind
+    from judge.importing_any import import_any
+
+    paths = [path] if isinstance(path, str | Path) else path
+    return import_any(
+        [str(each) for each in paths],
         Path(ledger),
+        kind=None if kind is None else ImportKind(kind),
+        mapping=(map, values),
+        foreign=from_,
+        selection=Selection(limit, sample, seed),
         allows_tie=allows_tie,
         skip_bad_lines=skip_bad_lines,
     )

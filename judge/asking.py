@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, at_once
-from judge.errors import BudgetExceeded
+from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, at_once, is_unsent
+from judge.errors import BudgetExceeded, ConfigError
 from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, shown_of
 from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
@@ -123,10 +123,12 @@ class _JudgeDesk:
         with self._work.progress.asking():
             try:
                 result = await judge_once(ask, self._desk.pool.chat, self._desk.retries, now=_now())
-            except BudgetExceeded as error:
+            except (BudgetExceeded, ConfigError) as error:
                 self._work.stop.request(error)  # nothing was sent: the ask stays pending
                 return
             if isinstance(result, Deferred):
+                if is_unsent(result.failure):
+                    return
                 self._desk.note_failure(result.failure)
                 await self._defer(ask, result)
                 return

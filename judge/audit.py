@@ -1,39 +1,44 @@
 """Ledger and votes become columns, and columns a report: the one join between the two worlds."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 from pydantic_core import to_json
 
 from calibration.agreement import VoteColumns
-from calibration.position import TwoOrders
 from calibration.report.build import build_report
-from calibration.report.model import JudgeColumns, PairColumns, Report
+from calibration.report.model import PairColumns, Report
 from judge.atomic import atomic_writer
 from judge.errors import ConfigError, LedgerError
-from judge.formats.lines import BadLine
-from judge.formats.votes import read_votes
-from judge.intake import IntakeReport
-from judge.labelling import label_of, run_pairs_of
-from judge.labels import PENDING, Rule, order_preferences, resolve_label
-from judge.ledger.facts import JudgedPair, votes_on
+from judge.gold import read_gold
+from judge.judge_columns import JudgeGathering
+from judge.labelling import run_pairs_of
+from judge.ledger.bare_votes import bare_votes
+from judge.ledger.facts import JudgedPair
 from judge.ledger.runs import Run, find_run
 from judge.ledger.store import Ledger
-from judge.records import Label, Outcome, Preference, Vote
 
 PANEL = "panel"
 """Name of the majority of several judges in a report."""
+TURN = "turn"
+"""Tag of a pair that says which turn of a conversation its answers are to, from 1."""
 
-_CODES = {Preference.FIRST: 1, Preference.TIE: 0, Preference.SECOND: -1}
-_OUTCOME_CODES = {Outcome.FIRST: 1, Outcome.SECOND: -1, Outcome.TIE: 0, Outcome.INCONSISTENT: 0}
-_VOTE_CODES = {"first": 1, "second": -1, "tie": 0, "both_bad": 0}
+_VOTES = {"first": 1, "second": -1, "tie": 0, "both_bad": 0}
 
-Codes = npt.NDArray[np.int8]
+
+class CastVote(Protocol):
+    """The part of a vote that agreement looks at: `Vote` has it, and so has `BareVote`."""
+
+    @property
+    def pair_id(self) -> str: ...
+    @property
+    def annotator(self) -> str: ...
+    @property
+    def preference(self) -> str: ...
 
 
 def audit_ledger(
@@ -41,8 +46,9 @@ def audit_ledger(
 ) -> Report:
     """Return the agreement report of a run, and write it as report.json where a path is given.
 
-    Votes are the ledger's, or those of the file `gold`. Raises LedgerError, and InputError for a
-    gold file with bad lines.
+    Votes are the ledger's, or those of the file `gold`, votes or answers to handed-off tasks.
+    Votes on other pairs are counted as left out. Raises LedgerError, and InputError for a gold
+    file with bad lines.
     """
     with Ledger(path, read_only=True) as ledger:
         if json_path is not None and json_path.exists() and json_path.samefile(path):
@@ -52,8 +58,12 @@ def audit_ledger(
             raise LedgerError(
                 f"run {run.run_id} of ledger {path} has no judgments; name another with --run"
             )
-        votes = _gold_votes(gold) if gold else votes_on(ledger, run.run_id)
-        report = audit(run, run_pairs_of(ledger, run), votes, source=gold)
+        pairs = run_pairs_of(ledger, run)
+        if gold:
+            given = read_gold(ledger, gold)
+            report = audit(run, pairs, given.votes, source=gold, left_out=given.left_out)
+        else:
+            report = audit(run, pairs, bare_votes(ledger))
     if json_path is not None:
         with atomic_writer(json_path) as file:
             file.write(to_json(report.as_dict(), indent=2) + b"\n")
@@ -61,31 +71,33 @@ def audit_ledger(
 
 
 def audit(
-    run: Run, pairs: Iterable[JudgedPair], votes: Iterable[Vote], *, source: str | None = None
+    run: Run,
+    pairs: Iterable[JudgedPair],
+    votes: Iterable[CastVote],
+    *,
+    source: str | None = None,
+    left_out: Mapping[str, int] | None = None,
 ) -> Report:
-    """Return the report of judged pairs and the votes on them. Pure.
+    """Return the report of judged pairs and the votes on them, each given once. Pure.
 
-    With several judges their majority is reported too, as the labels that are delivered.
+    With several judges their majority is reported too, as the labels that are delivered. Pairs
+    whose tags name a turn are also reported turn by turn. `left_out` counts votes that are not
+    given, by reason.
     """
-    rows: dict[str, int] = {}
-    prompts: dict[str, int] = {}
-    cluster: list[int] = []
-    longer: list[int] = []
-    gathered = [_Gathered(judge.name, judge.judge_key) for judge in run.judges]
+    gathered = [JudgeGathering(judge.name, judge.judge_key, run) for judge in run.judges]
     if len(gathered) > 1:
-        gathered.append(_Gathered(_panel_name(run), None))
+        gathered.append(JudgeGathering(_panel_name(run), None, run))
+    given = _PairGathering()
     for pair in pairs:
-        rows[pair.pair_id] = len(rows)
-        cluster.append(prompts.setdefault(pair.prompt_id, len(prompts)))
-        longer.append(int(np.sign(pair.first_chars - pair.second_chars)))
+        given.add(pair)
         for judge in gathered:
-            judge.add(pair, run)
-    columns, left_out, both_bad = _vote_columns(votes, rows)
+            judge.add(pair)
+    columns, unused, both_bad = _vote_columns(votes, given.rows)
     return build_report(
-        PairColumns(np.array(cluster, np.intp), np.array(longer, np.int8)),
+        given.columns(),
         [judge.columns() for judge in gathered],
         votes=columns,
-        votes_left_out=left_out,
+        votes_left_out=Counter(left_out or {}) + unused,
         both_bad=both_bad,
         delivered=gathered[-1].name,
         provenance=_provenance(run, source),
@@ -93,74 +105,43 @@ def audit(
 
 
 @dataclass
-class _Gathered:
-    """One judge's columns while they grow; the panel has no key and looks at every reading."""
+class _PairGathering:
+    """What is known of the pairs before anyone judged them, while it grows."""
 
-    name: str
-    judge_key: str | None
-    labels: list[Label] = field(default_factory=list)
-    forward: list[Preference | None] = field(default_factory=list)
-    reversed_: list[Preference | None] = field(default_factory=list)
-    judgments: list[int] = field(default_factory=list)
-    statuses: dict[str, dict[int, int]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    """Pair id -> row."""
+    prompts: dict[str, int] = field(default_factory=dict)
+    cluster: list[int] = field(default_factory=list)
+    longer: list[int] = field(default_factory=list)
+    turns: dict[int, list[int]] = field(default_factory=dict)
 
-    def add(self, pair: JudgedPair, run: Run) -> None:
-        readings = [r for r in pair.readings if self.judge_key in (None, r.judge_key)]
-        row = len(self.labels)
-        self.labels.append(
-            label_of(run, pair.pair_id, readings)
-            if self.judge_key is None
-            else resolve_label(pair.pair_id, readings, rule=Rule(run.rule))
-        )
-        self.judgments.append(len(readings))
-        for reading in readings:
-            if reading.status is not None:
-                per_row = self.statuses.setdefault(reading.status.value, {})
-                per_row[row] = per_row.get(row, 0) + 1
-        if self.judge_key is not None:
-            forward, reversed_ = order_preferences(readings)
-            self.forward.append(forward)
-            self.reversed_.append(reversed_)
+    def add(self, pair: JudgedPair) -> None:
+        row = self.rows[pair.pair_id] = len(self.rows)
+        self.cluster.append(self.prompts.setdefault(pair.prompt_id, len(self.prompts)))
+        self.longer.append(_sign(pair.first_chars - pair.second_chars))
+        if (turn := turn_of(pair.tags)) is not None:
+            self.turns.setdefault(turn, []).append(row)
 
-    def columns(self) -> JudgeColumns:
-        outcomes = [label.outcome for label in self.labels]
-        reasons = Counter(
-            label.reason or "" for label in self.labels if label.outcome is Outcome.UNDECIDED
-        )
-        n_pending = reasons.pop(PENDING, 0)
-        return JudgeColumns(
-            name=self.name,
-            label=np.array([_OUTCOME_CODES.get(outcome, 0) for outcome in outcomes], np.int8),
-            has_label=np.array([outcome is not Outcome.UNDECIDED for outcome in outcomes], bool),
-            inconsistent=np.array([o is Outcome.INCONSISTENT for o in outcomes], bool),
-            judgments=np.array(self.judgments, np.intp),
-            statuses={name: self._per_row(counts) for name, counts in self.statuses.items()},
-            undecided=dict(reasons),
-            n_pending=n_pending,
-            orders=None if self.judge_key is None else self._orders(),
-        )
-
-    def _per_row(self, counts: dict[int, int]) -> npt.NDArray[np.intp]:
-        column = np.zeros(len(self.labels), np.intp)
-        column[list(counts)] = list(counts.values())
-        return column
-
-    def _orders(self) -> TwoOrders:
-        return TwoOrders(
-            forward=_codes(self.forward),
-            reversed=_codes(self.reversed_),
-            has_forward=np.array([p is not None for p in self.forward], bool),
-            has_reversed=np.array([p is not None for p in self.reversed_], bool),
+    def columns(self) -> PairColumns:
+        return PairColumns(
+            cluster=np.array(self.cluster, np.intp),
+            longer=np.array(self.longer, np.int8),
+            turns={turn: np.array(rows, np.intp) for turn, rows in self.turns.items()},
         )
 
 
-def _codes(preferences: Sequence[Preference | None]) -> Codes:
-    return np.array([0 if p is None else _CODES[p] for p in preferences], np.int8)
+def turn_of(tags: Mapping[str, Any]) -> int | None:
+    """Return the turn that tags name, as a number or its digits; None where they name none."""
+    turn = tags.get(TURN)
+    if isinstance(turn, str) and turn.isascii() and turn.isdigit():
+        turn = int(turn)
+    is_turn = isinstance(turn, int) and not isinstance(turn, bool) and turn >= 1
+    return turn if is_turn else None
 
 
 def _vote_columns(
-    votes: Iterable[Vote], rows: dict[str, int]
-) -> tuple[VoteColumns, dict[str, int], int]:
+    votes: Iterable[CastVote], rows: Mapping[str, int]
+) -> tuple[VoteColumns, Counter[str], int]:
     """Return the usable votes as columns, the others counted by reason, and both-bad votes."""
     annotators: dict[str, int] = {}
     left_out: Counter[str] = Counter()
@@ -168,35 +149,25 @@ def _vote_columns(
     annotator: list[int] = []
     choice: list[int] = []
     both_bad = 0
-    seen: set[bytes] = set()
     for vote in votes:
-        digest = sha256(to_json(vote)).digest()
-        if digest in seen:
-            left_out["the same vote twice"] += 1
-        elif vote.preference == "skip":
+        preference, row = vote.preference, rows.get(vote.pair_id)
+        if preference == "skip":
             left_out["skipped by the annotator"] += 1
-        elif vote.pair_id not in rows:
+        elif row is None:
             left_out["pair not in this run"] += 1
         else:
-            pair.append(rows[vote.pair_id])
+            pair.append(row)
             annotator.append(annotators.setdefault(vote.annotator, len(annotators)))
-            choice.append(_VOTE_CODES[vote.preference])
-            both_bad += vote.preference == "both_bad"
-        seen.add(digest)
+            choice.append(_VOTES[preference])
+            both_bad += preference == "both_bad"
     columns = VoteColumns(
         np.array(pair, np.intp), np.array(annotator, np.intp), np.array(choice, np.int8)
     )
-    return columns, dict(left_out), both_bad
+    return columns, left_out, both_bad
 
 
-def _gold_votes(path: str) -> Iterator[Vote]:
-    report = IntakeReport()
-    for line in read_votes(path):
-        if isinstance(line, BadLine):
-            report.refuse(str(line))
-        else:
-            yield line.record
-    report.raise_if_bad("no figure was computed; mend the lines")
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
 
 
 def _panel_name(run: Run) -> str:

@@ -27,6 +27,11 @@ class Spending:
     """Of prompts and replies together."""
     usd: float = 0.0
 
+    def __add__(self, other: "Spending") -> "Spending":
+        return Spending(
+            self.requests + other.requests, self.tokens + other.tokens, self.usd + other.usd
+        )
+
 
 class _Sum:
     """A running sum of spendings."""
@@ -75,6 +80,7 @@ class Budget:
         self._committed = _Sum(spent or Spending())
         """Spent, and reserved for what is in flight."""
         self._in_flight = 0
+        self._is_priced = False
         self._settled = asyncio.Event()
 
     @property
@@ -87,11 +93,28 @@ class Budget:
         """Whether there is anything to check."""
         return not (self._requests is None and self._tokens is None and self._usd is None)
 
+    @property
+    def limits(self) -> Mapping[Kind, float]:
+        """What is limited, and to how much."""
+        given: dict[Kind, float | None] = {
+            "usd": self._usd,
+            "tokens": self._tokens,
+            "requests": self._requests,
+        }
+        return {kind: limit for kind, limit in given.items() if limit is not None}
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether every model that was checked has a price, so that `spent.usd` is all there is."""
+        return self._is_priced
+
     def check_models(self, models: Iterable[str]) -> None:
         """Raise ConfigError if money is limited and a model has no price."""
+        asked = list(models)
         if self._usd is not None:
-            for model in models:
+            for model in asked:
                 price_of(model, self._prices)
+        self._is_priced = bool(asked) and all(model in self._prices for model in asked)
 
     def most_of(self, request: ChatRequest) -> Spending:
         """Return the most that a request may cost: its prompt, estimated, and max_tokens.
@@ -138,10 +161,10 @@ class Budget:
         return self._spending(request, usage_of(request, reply))
 
     def _spending(self, request: ChatRequest, usage: Usage) -> Spending:
-        usd = 0.0
-        if self._usd is not None:
-            usd = cost_usd(price_of(request.model, self._prices), usage)
-        return Spending(1, usage.total_tokens, usd)
+        if self._usd is None and request.model not in self._prices:
+            return Spending(1, usage.total_tokens)
+        price = price_of(request.model, self._prices)
+        return Spending(1, usage.total_tokens, cost_usd(price, usage))
 
     def _may_fit_later(self, most: Spending) -> bool:
         """Return whether a request that does not fit now may fit once others have settled."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, at_once
-from judge.errors import BudgetExceeded
+from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, at_once, is_unsent
+from judge.errors import BudgetExceeded, ConfigError
 from judge.generation import (
     GenerationAsk,
     ResolvedGenerator,
@@ -103,10 +103,12 @@ class _GeneratorDesk:
                 result = await generate_once(
                     ask, self._desk.pool.chat, self._desk.retries, now=_now()
                 )
-            except BudgetExceeded as error:
+            except (BudgetExceeded, ConfigError) as error:
                 work.stop.request(error)  # nothing was sent: the ask stays pending
                 return
             if isinstance(result, Deferred):
+                if is_unsent(result.failure):
+                    return
                 self._desk.note_failure(result.failure)
                 await self._defer(ask, result)
                 return

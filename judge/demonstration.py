@@ -24,6 +24,7 @@ from judge.formats.lines import BadLine
 from judge.formats.pairs import read_pairs
 from judge.formats.votes import vote_row
 from judge.importing import ImportKind, import_records
+from judge.intake import IntakeReport
 from judge.ledger.store import Ledger
 from judge.pipeline import JobInput, RunResult, run_job
 from judge.progress import Progress
@@ -101,7 +102,7 @@ async def run_demo(
     folder: Path,
     *,
     stop: Stop | None = None,
-    on_start: Callable[[Progress], None] | None = None,
+    on_start: Callable[[Progress, IntakeReport], None] | None = None,
 ) -> DemoResult:
     """Judge the example pairs, vote on them, report and export; return all of it.
 

@@ -15,7 +15,7 @@ from judge.chat import ChatModel
 from judge.errors import AccountError, EndpointError, EvenhandError, TransientError
 from judge.progress import Progress
 from judge.retry import RetryBudget, RetryPolicy
-from judge.throttle import OUTAGE, Throttle
+from judge.throttle import OUTAGE, STOPPED, Throttle
 from judge.workers import FirstWave, run_workers
 
 FIRST_WAVE = 7
@@ -109,6 +109,11 @@ class EndpointDesk:
         self._answered.set()
         if isinstance(failure, TransientError) and failure.kind == OUTAGE:
             self._stop.request(EndpointError(f"{failure}; run the same command again to resume"))
+
+
+def is_unsent(failure: EndpointError) -> bool:
+    """Return whether a request was merely held back by the end of the job: nothing failed."""
+    return isinstance(failure, TransientError) and failure.kind == STOPPED
 
 
 class PageReader:

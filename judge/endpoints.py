@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
+from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -10,8 +11,36 @@ from judge.admission import Limits
 from judge.budget import Budget, BudgetedChat
 from judge.config import Endpoint, Settings
 from judge.desk import EndpointPool
+from judge.errors import ConfigError
 from judge.progress import Progress
 from judge.throttle import Throttle, ThrottledChat
+
+
+class Asker(Protocol):
+    """A judge or a generator, ready to ask."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def max_tokens(self) -> int: ...
+
+
+def check_rates(settings: Settings, askers: Iterable[Asker], *, longest: int = 1) -> None:
+    """Raise ConfigError where a reply may have more tokens than its endpoint's minute has.
+
+    A reply may have up to `longest` times max_tokens.
+    """
+    for asker in askers:
+        tpm, most = settings.endpoints[asker.endpoint].tpm, longest * asker.max_tokens
+        if tpm is not None and most > tpm:
+            again = f", asked for with {longest} times as many where it is cut" * (longest > 1)
+            raise ConfigError(
+                f'endpoint "{asker.endpoint}": tpm = {tpm:,} has no room for one reply of '
+                f'"{asker.name}" (max_tokens {asker.max_tokens:,}{again}); raise tpm to at least '
+                f"{most:,}, or lower max_tokens"
+            )
 
 
 def keys_of(
@@ -38,7 +67,8 @@ async def open_endpoint(
     from judge.backends.openai import OpenAIChat  # aiohttp: not for a job with nothing to do
 
     chat = await stack.enter_async_context(OpenAIChat(name, endpoint, key))
-    round_trip_s = max([await chat.preflight(model) for model in models])
+    with progress.at_stage(f"reaching {name}"):
+        round_trip_s = max([await chat.preflight(model) for model in models])
     limits = Limits(
         max_in_flight=endpoint.max_in_flight,
         start_in_flight=endpoint.start_in_flight,
@@ -47,10 +77,9 @@ async def open_endpoint(
     )
     throttle = Throttle(name, limits, rng=random.Random(name))
     progress.throttles[name] = throttle
-    budgeted = BudgetedChat(chat, budget) if budget.is_limited else chat
     return EndpointPool(
         name=name,
-        chat=ThrottledChat(budgeted, throttle),
+        chat=ThrottledChat(BudgetedChat(chat, budget), throttle),
         throttle=throttle,
         max_in_flight=endpoint.max_in_flight,
         round_trip_s=round_trip_s,

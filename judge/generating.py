@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -17,46 +16,33 @@ from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
-from pydantic_core import to_json
 
-from judge.atomic import atomic_writer
 from judge.budget import Budget, Spending
 from judge.candidate_asking import GeneratorPool, ask_for_candidates
 from judge.config import Settings
 from judge.desk import Stop, calm_collector
-from judge.endpoints import keys_of, open_endpoint
+from judge.endpoints import check_rates, keys_of, open_endpoint
 from judge.errors import ConfigError, EndpointError, EvenhandError
-from judge.formats.pairs import pair_row
-from judge.generation import ResolvedGenerator, Slot, refuse_twins, resolve_generator, slots_of
+from judge.generation import (
+    GenerationStatus,
+    ResolvedGenerator,
+    Slot,
+    refuse_twins,
+    resolve_generator,
+    slots_of,
+)
 from judge.generators import complaints, generator_warnings
 from judge.intake import IntakeReport, Selection, input_digest
-from judge.ledger.candidates import (
-    candidates_of,
-    count_generations,
-    count_prompts,
-    tally_generator,
-)
+from judge.ledger.candidates import count_generations, count_prompts, tally_generator
 from judge.ledger.runs import begin_run, complete_run
 from judge.ledger.spending import spent_on_generations
 from judge.ledger.store import Ledger
-from judge.pairing import PairingRules, named_pairs, pair_candidates
+from judge.pair_writing import PairCounts, check_out, pairs_path, write_pairs
+from judge.pairing import PairingRules
 from judge.progress import Progress
 from judge.prompt_reading import read_prompt_file
 
 KIND = "generate"
-
-
-@dataclass(frozen=True, slots=True)
-class PairCounts:
-    """What became of the candidates."""
-
-    pairs: int = 0
-    candidates: int = 0
-    """Of the prompts that lack nothing, before identical and near-identical ones were dropped."""
-    identical: int = 0
-    near_identical: int = 0
-    empty: int = 0
-    prompts_without_pairs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,110 +56,107 @@ class GenerateResult:
     intake: IntakeReport
     progress: Progress
     pairs: PairCounts
+    statuses: Mapping[str, int]
+    """Replies of the run that are no candidate, by status, those of earlier jobs included."""
     complaints: tuple[str, ...]
     """What is odd about a generator, in words with the remedy."""
     spent: Spending
+    """By all jobs of the run."""
     seconds: float
+    max_dropped: float
     cause: EvenhandError | None = None
     is_interrupted: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0 ok, 4 or 5 ended early (resumable)."""
+        """0 ok, 3 too many replies without a candidate or no pair, 4 or 5 ended early."""
         if self.cause is not None:
             return 4 if self.progress.done else self.cause.exit_code
         if self.progress.pending:
             return 4 if self.progress.done else 5
-        return 0
+        is_poor = sum(self.statuses.values()) > self.max_dropped * self.progress.total
+        return 3 if is_poor or not self.pairs.pairs else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Conclusion:
+    """What the candidates of a run add up to."""
+
+    statuses: Mapping[str, int]
+    complaints: tuple[str, ...]
+    out: Path | None
+    pairs: PairCounts
 
 
 async def generate_job(
     prompts: str,
     settings: Settings,
     ledger_path: Path,
-    out: Path,
+    out: Path | None = None,
     *,
     selection: Selection | None = None,
     skip_bad_lines: bool = False,
     stop: Stop | None = None,
-    on_start: Callable[[Progress], None] | None = None,
+    on_start: Callable[[Progress, IntakeReport], None] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> GenerateResult:
     """Ask every generator about every prompt, then write the pairs of the candidates to `out`.
 
-    Resumes by itself. Pairs are written once no candidate is missing. Raises ConfigError,
-    InputError or LedgerError before anything is asked.
+    Without `out` they go beside the ledger. Resumes by itself; pairs are written once no candidate
+    is missing. `on_start` is handed the counts and what reading the prompts found, before anything
+    is asked. Raises ConfigError, InputError or LedgerError before anything is asked, and
+    LedgerError when the ledger cannot be written any more.
     """
     stop, selection = stop or Stop(), selection or Selection()
     started = asyncio.get_running_loop().time()
-    generators = _resolved(settings)
-    keys = keys_of(settings, sorted({g.endpoint for g in generators}), environ)
-    slots = slots_of(generators)
+    generators, keys = _ready_generators(settings, environ)
+    if out is not None:
+        check_out(out, prompts)
     with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:
         run_id = _run_id(prompts, selection, generators)
         prepare = partial(_prepare, ledger, run_id, prompts, selection, settings, skip_bad_lines)
         intake = await asyncio.to_thread(prepare)
-        progress = _counted(reader, run_id, slots)
-        budget = _budget(reader, run_id, settings)
+        progress = _counted(reader, run_id, generators)
+        budget = progress.budget = _budget(reader, run_id, settings)
         if on_start:
-            on_start(progress)
+            on_start(progress, intake)
         cause: EndpointError | None = None
         if progress.pending:
-            async with AsyncExitStack() as stack:
-                try:
-                    pools = await _open_pools(
-                        stack, settings, generators, keys, budget=budget, progress=progress
-                    )
-                except EndpointError as error:
-                    cause = error
-                else:
-                    with calm_collector():
-                        await ask_for_candidates(
-                            ledger, reader, run_id, pools, progress=progress, stop=stop
-                        )
-        told = _complaints(reader, run_id, generators)
-        pairs = PairCounts()
-        if not progress.pending:
-            write = partial(_write_pairs, reader, run_id, slots, settings.pairing, out)
-            pairs = await asyncio.to_thread(write)
+            cause = await _ask(ledger, reader, settings, generators, keys, progress, stop)
+        out = None if progress.pending else out or pairs_path(ledger_path, run_id)
+        conclude = partial(_conclude, reader, run_id, generators, settings.pairing, out)
+        with progress.at_stage("pairing"):
+            conclusion = await asyncio.to_thread(conclude)
     return GenerateResult(
         run_id=run_id,
         ledger=ledger_path,
-        out=None if progress.pending else out,
+        out=conclusion.out,
         intake=intake,
         progress=progress,
-        pairs=pairs,
-        complaints=tuple(told),
+        pairs=conclusion.pairs,
+        statuses=conclusion.statuses,
+        complaints=conclusion.complaints,
         spent=budget.spent,
         seconds=asyncio.get_running_loop().time() - started,
+        max_dropped=settings.run.max_dropped,
         cause=cause or stop.cause,
         is_interrupted=stop.event.is_set() and stop.cause is None,
     )
 
 
-def _counted(reader: Ledger, run_id: str, slots: Sequence[Slot]) -> Progress:
-    """Return the counts of a run before this job has asked anything."""
-    total = len(slots) * count_prompts(reader, run_id)
-    stored = sum(count_generations(reader, run_id, slots).values())
-    return Progress(run_id=run_id, total=total, stored_before=stored)
-
-
-def _complaints(reader: Ledger, run_id: str, generators: Sequence[ResolvedGenerator]) -> list[str]:
-    return [
-        complaint
-        for generator in generators
-        for complaint in complaints(generator.name, tally_generator(reader, run_id, generator))
-    ]
-
-
-def _resolved(settings: Settings) -> tuple[ResolvedGenerator, ...]:
+def _ready_generators(
+    settings: Settings, environ: Mapping[str, str]
+) -> tuple[tuple[ResolvedGenerator, ...], dict[str, SecretStr | None]]:
+    """Return the generators and the keys of their endpoints; ConfigError where one is unusable."""
     if not settings.generators:
         raise ConfigError(
-            "no generator is set; add a [[generators]] table to the config, with model and n"
+            "no generator is set; add a [[generators]] table to the config, with model and n, or "
+            "give --model and --n"
         )
     generators = tuple(resolve_generator(g, settings.endpoint_of(g)) for g in settings.generators)
     refuse_twins(generators)
-    return generators
+    check_rates(settings, generators)
+    return generators, keys_of(settings, sorted({g.endpoint for g in generators}), environ)
 
 
 def _run_id(prompts: str, selection: Selection, generators: Sequence[ResolvedGenerator]) -> str:
@@ -200,7 +183,7 @@ def _prepare(
         source=prompts,
         settings={"rule": settings.run.rule.value, "selection": asdict(selection)},
         judges=[],
-        now=_now(),
+        now=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
     report = IntakeReport(pairs=count_prompts(ledger, run_id))
     if not run.is_complete:
@@ -210,6 +193,14 @@ def _prepare(
         complete_run(ledger, run_id)
     report.warn(generator_warnings(settings.generators))
     return report
+
+
+def _counted(reader: Ledger, run_id: str, generators: Sequence[ResolvedGenerator]) -> Progress:
+    """Return the counts of a run before this job has asked anything."""
+    slots = slots_of(generators)
+    total = len(slots) * count_prompts(reader, run_id)
+    stored = sum(count_generations(reader, run_id, slots).values())
+    return Progress(run_id=run_id, kind=KIND, total=total, stored_before=stored)
 
 
 def _budget(reader: Ledger, run_id: str, settings: Settings) -> Budget:
@@ -225,50 +216,72 @@ def _budget(reader: Ledger, run_id: str, settings: Settings) -> Budget:
     return budget
 
 
-async def _open_pools(
-    stack: AsyncExitStack,
+async def _ask(
+    ledger: Ledger,
+    reader: Ledger,
     settings: Settings,
     generators: Sequence[ResolvedGenerator],
     keys: Mapping[str, SecretStr | None],
-    *,
-    budget: Budget,
     progress: Progress,
-) -> list[GeneratorPool]:
-    pools = []
-    for name, key in keys.items():
-        using = tuple(g for g in generators if g.endpoint == name)
-        endpoint = await open_endpoint(
-            stack,
-            name,
-            settings.endpoints[name],
-            key,
-            models={generator.model for generator in using},
-            budget=budget,
-            progress=progress,
-        )
-        pools.append(GeneratorPool(endpoint, using))
-    return pools
+    stop: Stop,
+) -> EndpointError | None:
+    """Ask for what is missing; return why an endpoint could not be asked at all, if that is so."""
+    async with AsyncExitStack() as stack:
+        try:
+            pools = [
+                await _open_pool(stack, settings, name, key, generators, progress)
+                for name, key in keys.items()
+            ]
+        except EndpointError as error:
+            return error
+        with calm_collector():
+            await ask_for_candidates(
+                ledger, reader, progress.run_id, pools, progress=progress, stop=stop
+            )
+    return None
 
 
-def _write_pairs(
-    reader: Ledger, run_id: str, slots: Sequence[Slot], rules: PairingRules, out: Path
-) -> PairCounts:
-    """Pair the candidates of every prompt, write the pairs, and return what was counted."""
-    counts: Counter[str] = Counter()
-    found = candidates_of(reader, run_id, slots, keep_truncated=rules.keep_truncated)
-    with atomic_writer(out) as file:
-        for prompt, candidates in found:
-            pairing = pair_candidates(prompt.prompt_id, candidates, rules)
-            for pair in named_pairs(prompt, pairing):
-                file.write_row(to_json(pair_row(pair)))
-            counts["candidates"] += len(candidates)
-            counts["identical"] += pairing.identical
-            counts["near_identical"] += pairing.near_identical
-            counts["empty"] += pairing.empty
-            counts["prompts_without_pairs"] += not pairing.pairs
-        counts["pairs"] = file.rows
-    return PairCounts(**counts)
+async def _open_pool(
+    stack: AsyncExitStack,
+    settings: Settings,
+    name: str,
+    key: SecretStr | None,
+    generators: Sequence[ResolvedGenerator],
+    progress: Progress,
+) -> GeneratorPool:
+    using = tuple(generator for generator in generators if generator.endpoint == name)
+    assert progress.budget is not None  # every job has one, if only to count
+    endpoint = await open_endpoint(
+        stack,
+        name,
+        settings.endpoints[name],
+        key,
+        models={generator.model for generator in using},
+        budget=progress.budget,
+        progress=progress,
+    )
+    return GeneratorPool(endpoint, using)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+def _conclude(
+    reader: Ledger,
+    run_id: str,
+    generators: Sequence[ResolvedGenerator],
+    rules: PairingRules,
+    out: Path | None,
+) -> _Conclusion:
+    """Look over the replies of a run, and write the pairs of its candidates to `out`, if any."""
+    slots: tuple[Slot, ...] = slots_of(generators)
+    useless = {
+        status.value: count
+        for status, count in count_generations(reader, run_id, slots).items()
+        if status is not None
+        and not (rules.keep_truncated and status is GenerationStatus.TRUNCATED)
+    }
+    told = [
+        complaint
+        for generator in generators
+        for complaint in complaints(generator.name, tally_generator(reader, run_id, generator))
+    ]
+    pairs = write_pairs(reader, run_id, slots, rules, out) if out is not None else PairCounts()
+    return _Conclusion(useless, tuple(told), out, pairs)

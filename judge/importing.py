@@ -3,45 +3,40 @@
 A file is taken whole or not at all, unless its bad lines are to be left out.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
 
 from judge.formats.judgments import GivenJudgment, read_judgments
-from judge.formats.lines import BadLine, Line
-from judge.formats.pairs import read_pairs, warnings_of
+from judge.formats.lines import Line
+from judge.formats.mapped import MappedRow
+from judge.formats.pairs import read_pairs
 from judge.formats.tasks import read_votes_and_answers
 from judge.handing_over import votes_from
-from judge.identity import canonical, judge_key, judgment_id
-from judge.intake import CHUNK, CHUNK_CHARS, IntakeReport
-from judge.judging import read_reply_text
-from judge.labels import Rule
-from judge.ledger.intake import (
-    Conflict,
-    Given,
-    add_judgments,
-    add_pairs,
-    add_votes,
-    select_pairs,
-    sides_of,
+from judge.imported_judgments import ImportedJudges
+from judge.input_kinds import refuse_other_kinds
+from judge.intake import (
+    IntakeReport,
+    chunked,
+    source_of,
+    store_pairs,
+    store_rows,
 )
-from judge.ledger.runs import IMPORT_RUN, Run, RunJudge, begin_run, complete_run, list_runs
+from judge.labels import Rule
+from judge.ledger.intake import Conflict, add_judgments, add_votes, select_pairs, sides_of
+from judge.ledger.runs import IMPORT_RUN, RunJudge, begin_run, complete_run, list_runs
 from judge.ledger.store import Ledger
-from judge.records import Judgment, Pair
-from judge.verdicts import PARSER
-
-IMPORTED_PROMPT = "imported"
-"""Stands for the prompt of judgments made elsewhere, which is not known but for its ties."""
-IMPORTED_PROMPT_WITHOUT_TIE = "imported-without-tie"
-
-R = TypeVar("R")
+from judge.mapping import TableMap
+from judge.records import Judgment, Pair, Status, Vote
+from judge.text_lengths import judgment_chars, pair_chars, vote_chars
 
 
 class ImportKind(StrEnum):
-    """What the lines of an imported file are."""
+    """What the records of an imported file are."""
 
     PAIRS = "pairs"
     VOTES = "votes"
@@ -49,15 +44,139 @@ class ImportKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ImportCount:
+    """What became of the records of one kind."""
+
+    read: int
+    """Valid records that the ledger has now."""
+    new: int
+    """Those that it did not have before."""
+    left_out: int = 0
+    """Records about a pair that could not be stored, which is itself named as a bad line."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImportResult:
     """What one import did."""
 
-    kind: ImportKind
-    read: int
-    """Lines with a valid record."""
-    new: int
-    """Records that the ledger did not have yet."""
+    counts: Mapping[ImportKind, ImportCount]
+    """Of every kind that was looked for."""
+    statuses: Mapping[Status, int]
+    """Judgments that were read and hold no verdict, by the reason why."""
     report: IntakeReport
+    passed_over: tuple[str, ...] = ()
+    """Files that hold nothing to import, each with the reason."""
+
+    @property
+    def read(self) -> int:
+        return sum(count.read for count in self.counts.values())
+
+    @property
+    def new(self) -> int:
+        return sum(count.new for count in self.counts.values())
+
+
+@dataclass
+class Importer:
+    """Stores imported records, some at a time, and counts what became of them."""
+
+    ledger: Ledger
+    report: IntakeReport
+    judges: ImportedJudges
+    found: Counter[ImportKind] = field(default_factory=Counter)
+    new: Counter[ImportKind] = field(default_factory=Counter)
+    statuses: Counter[Status] = field(default_factory=Counter)
+
+    def add_pairs(
+        self, source: str, lines: Sequence[Line[Pair]], *, note: str = ""
+    ) -> set[str | None]:
+        """Store pairs; return the ids of those the ledger could not take, for which see `note`."""
+        stored = store_pairs(self.ledger, IMPORT_RUN, source, lines, self.report, note=note)
+        self._count(ImportKind.PAIRS, len(lines) - len(stored.refused), stored.new)
+        return {pair_id for _, pair_id in stored.refused}
+
+    def add_rows(self, path: str, mapping: TableMap, rows: Sequence[Line[MappedRow]]) -> None:
+        """Store the pairs and the votes of some rows of a table."""
+        votes, new_votes = self.report.votes, self.report.new_votes
+        stored = store_rows(self.ledger, IMPORT_RUN, path, mapping, rows, self.report)
+        self._count(ImportKind.PAIRS, len(rows) - len(stored.refused), stored.new)
+        self._count(ImportKind.VOTES, self.report.votes - votes, self.report.new_votes - new_votes)
+
+    def add_votes(self, source: str, votes: Sequence[tuple[int, Vote]]) -> None:
+        """Store votes, each by its line."""
+        added, conflicts = add_votes(self.ledger, votes)
+        self.report.refuse_all(source, conflicts)
+        self._count(ImportKind.VOTES, len(votes) - len(conflicts), added)
+
+    def add_judgments(
+        self, source: str, lines: Sequence[Line[GivenJudgment]], *, clash: str | None = None
+    ) -> None:
+        """Store judgments and select their pairs; `clash` replaces why another reply is refused."""
+        sides = sides_of(self.ledger, {line.record.pair_id for line in lines})
+        accepted: list[tuple[int, Judgment]] = []
+        selected: list[tuple[str, str]] = []
+        now = _now()
+        for line in lines:
+            given = line.record
+            problem = self.judges.problem(given, sides)
+            if problem is None:
+                side = sides[given.pair_id]
+                accepted.append((line.number, self.judges.judgment(given, side, now=now)))
+                selected.append((given.pair_id, side[0]))
+            else:
+                self.report.refuse_all(source, [Conflict(line.number, problem)])
+        added, conflicts = add_judgments(self.ledger, accepted)
+        told = conflicts if clash is None else [Conflict(c.line, clash) for c in conflicts]
+        self.report.refuse_all(source, told)
+        with self.ledger.transaction() as connection:
+            select_pairs(connection, IMPORT_RUN, selected)
+        self.statuses.update(judgment.status for _, judgment in accepted if judgment.status)
+        self._count(ImportKind.JUDGMENTS, len(accepted) - len(conflicts), added)
+
+    def result(
+        self,
+        *kinds: ImportKind,
+        left_out: Mapping[ImportKind, int] | None = None,
+        passed_over: tuple[str, ...] = (),
+    ) -> ImportResult:
+        """Return what was done about each of some kinds."""
+        unplaced = left_out or {}
+        counts = {
+            kind: ImportCount(self.found[kind], self.new[kind], unplaced.get(kind, 0))
+            for kind in kinds
+        }
+        return ImportResult(counts, self.statuses, self.report, passed_over)
+
+    def _count(self, kind: ImportKind, found: int, new: int) -> None:
+        self.found[kind] += found
+        self.new[kind] += new
+
+
+@contextmanager
+def importing(
+    ledger_path: Path, report: IntakeReport, *, allows_tie: bool, skip_bad_lines: bool
+) -> Iterator[Importer]:
+    """Store everything that is imported inside at once, or nothing of it.
+
+    `allows_tie` says whether [[C]] was offered to the judge of imported judgments. Raises
+    InputError with every bad line named, unless those are to be skipped and others remain.
+    """
+    with Ledger(ledger_path) as ledger, ledger.transaction():
+        imported = [run for run in list_runs(ledger) if run.run_id == IMPORT_RUN]
+        if not imported:
+            # Begun again, the judgments imported earlier would become the latest run.
+            _begin_import(ledger, judges=())
+        known = [judge for run in imported for judge in run.judges]
+        importer = Importer(ledger, report, ImportedJudges(known, allows_tie=allows_tie))
+        yield importer
+        if not skip_bad_lines:
+            report.raise_if_bad("nothing was imported; mend the lines, or use --skip-bad-lines")
+        if not importer.found.total():
+            report.raise_if_bad("no line of the file could be used")
+        if importer.found[ImportKind.JUDGMENTS]:
+            _begin_import(ledger, judges=importer.judges.known)
+        complete_run(ledger, IMPORT_RUN)
+        report.warn_of_differing()
 
 
 def import_records(
@@ -65,28 +184,27 @@ def import_records(
 ) -> ImportResult:
     """Store the records of a JSON Lines file; importing it again adds nothing.
 
-    `allows_tie` says whether [[C]] was offered to the judge of imported judgments. Raises
-    InputError with every bad line named, and then stores nothing of the file, unless bad lines
-    are to be skipped.
+    Raises as `importing` does.
     """
     report = IntakeReport()
-    with Ledger(ledger_path) as ledger, ledger.transaction():
-        if all(run.run_id != IMPORT_RUN for run in list_runs(ledger)):
-            # Begun again, the judgments imported earlier would become the latest run.
-            _begin_import(ledger, judges=())
+    source = source_of(path)
+    with importing(
+        ledger_path, report, allows_tie=allows_tie, skip_bad_lines=skip_bad_lines
+    ) as importer:
         if kind is ImportKind.PAIRS:
-            read, new = _import_pairs(ledger, path, report)
+            for pairs in chunked(read_pairs(path), pair_chars, report):
+                importer.add_pairs(source, pairs)
+            if not report.pairs:
+                refuse_other_kinds(path)
         elif kind is ImportKind.VOTES:
-            read, new = _import_votes(ledger, path, report)
+            for votes in chunked(read_votes_and_answers(path), vote_chars, report):
+                given, unmatched = votes_from(importer.ledger, votes)
+                report.refuse_all(source, unmatched)
+                importer.add_votes(source, given)
         else:
-            read, new = _import_judgments(ledger, path, report, allows_tie=allows_tie)
-        if not skip_bad_lines:
-            remedy = "nothing was imported; mend the lines, or use --skip-bad-lines"
-            report.raise_if_bad(remedy)
-        if not read:
-            report.raise_if_bad("no line of the file could be used")
-        complete_run(ledger, IMPORT_RUN)
-    return ImportResult(kind, read, new, report)
+            for judgments in chunked(read_judgments(path), judgment_chars, report):
+                importer.add_judgments(source, judgments)
+    return importer.result(kind)
 
 
 def _begin_import(ledger: Ledger, judges: Sequence[RunJudge]) -> None:
@@ -99,171 +217,6 @@ def _begin_import(ledger: Ledger, judges: Sequence[RunJudge]) -> None:
         judges=judges,
         now=_now(),
     )
-
-
-def _import_pairs(ledger: Ledger, path: str, report: IntakeReport) -> tuple[int, int]:
-    read = new = 0
-    for lines in _chunks(_records(read_pairs(path), report), _pair_chars):
-        for line in lines:
-            where = f"{_source(path)}:{line.number}"
-            report.warn(f"{where}: {warning}" for warning in warnings_of(line.record))
-        given = [Given(line.number, line.record, canonical(line.record)) for line in lines]
-        known = sides_of(ledger, [g.pair.pair_id for g in given])
-        conflicts = add_pairs(ledger, IMPORT_RUN, given)
-        _refuse(path, conflicts, report)
-        read += len(given) - len(conflicts)
-        refused = {conflict.line for conflict in conflicts}
-        new += len(
-            {g.pair.pair_id for g in given if g.pair.pair_id not in known and g.line not in refused}
-        )
-    report.pairs = read
-    return read, new
-
-
-def _import_votes(ledger: Ledger, path: str, report: IntakeReport) -> tuple[int, int]:
-    read = new = 0
-    records = _records(read_votes_and_answers(path), report)
-    for lines in _chunks(records, lambda vote: len(vote.note or "")):
-        given, unmatched = votes_from(ledger, lines)
-        added, conflicts = add_votes(ledger, given)
-        _refuse(path, [*unmatched, *conflicts], report)
-        read += len(given) - len(conflicts)
-        new += added
-    return read, new
-
-
-def _import_judgments(
-    ledger: Ledger, path: str, report: IntakeReport, *, allows_tie: bool
-) -> tuple[int, int]:
-    read = new = 0
-    judges = {judge.name: judge for run in list_runs(ledger) for judge in _imported(run)}
-    records = _records(read_judgments(path), report)
-    for lines in _chunks(records, lambda given: len(given.reply)):
-        sides = sides_of(ledger, {line.record.pair_id for line in lines})
-        accepted: list[tuple[int, Judgment]] = []
-        pair_ids: list[str] = []
-        for line in lines:
-            judge = _run_judge(line.record, allows_tie=allows_tie)
-            problem = _problem(line.record, judge, sides, judges)
-            if problem is None:
-                pair_ids.append(line.record.pair_id)
-                side = sides[line.record.pair_id]
-                judgment = _judgment(line.record, judge, side, allows_tie=allows_tie)
-                accepted.append((line.number, judgment))
-            else:
-                _refuse(path, [Conflict(line.number, problem)], report)
-        added, conflicts = add_judgments(ledger, accepted)
-        _refuse(path, conflicts, report)
-        with ledger.transaction() as connection:
-            select_pairs(connection, IMPORT_RUN, [(id_, sides[id_][0]) for id_ in pair_ids])
-        read += len(accepted) - len(conflicts)
-        new += added
-    _begin_import(ledger, list(judges.values()))
-    return read, new
-
-
-def _imported(run: Run) -> tuple[RunJudge, ...]:
-    return run.judges if run.run_id == IMPORT_RUN else ()
-
-
-def _problem(
-    given: GivenJudgment,
-    judge: RunJudge,
-    sides: Mapping[str, tuple[str, bool]],
-    judges: dict[str, RunJudge],
-) -> str | None:
-    """Return why a judgment cannot be taken, if so; the first to use a judge's name takes it."""
-    if given.pair_id not in sides:
-        return f'pair_id "{given.pair_id}" is not in the ledger; import its pair first'
-    known = judges.setdefault(judge.name, judge)
-    if known.model != judge.model:
-        return (
-            f'judge "{judge.name}" is known with model "{known.model}", here with '
-            f'"{judge.model}"; give one of the two another "judge" name'
-        )
-    if known.prompt != judge.prompt:
-        ties = "without" if known.prompt == IMPORTED_PROMPT_WITHOUT_TIE else "with"
-        return (
-            f'judge "{judge.name}" is known from an import {ties} ties allowed; import this one '
-            'alike, or give it another "judge" name'
-        )
-    return None
-
-
-def _judgment(
-    given: GivenJudgment, judge: RunJudge, side: tuple[str, bool], *, allows_tie: bool
-) -> Judgment:
-    """Return a given judgment in the orientation of its stored content, read by our parser."""
-    content_id, is_exchanged = side
-    order = given.order.other if is_exchanged else given.order
-    verdict, status, reason = read_reply_text(
-        given.reply, given.finish_reason or "stop", allows_tie=allows_tie
-    )
-    return Judgment(
-        judgment_id=judgment_id(content_id, judge.judge_key, order, given.sample),
-        content_id=content_id,
-        judge_key=judge.judge_key,
-        order=order,
-        sample=given.sample,
-        reply=given.reply,
-        finish_reason=given.finish_reason,
-        verdict=verdict,
-        status=status,
-        reason=reason,
-        parser=PARSER,
-        created_at=_now(),
-    )
-
-
-def _run_judge(given: GivenJudgment, *, allows_tie: bool) -> RunJudge:
-    """Return the judge behind an imported reply; its name stands for the settings not known."""
-    model = given.model or given.judge
-    prompt = IMPORTED_PROMPT if allows_tie else IMPORTED_PROMPT_WITHOUT_TIE
-    return RunJudge(
-        judge_key=judge_key(model, prompt, {"judge": given.judge}),
-        name=given.judge,
-        model=model,
-        prompt=prompt,
-        prompt_digest=prompt,
-        sampling={},
-    )
-
-
-def _records(lines: Iterable[Line[R] | BadLine], report: IntakeReport) -> Iterator[Line[R]]:
-    """Yield the valid lines; note the others."""
-    for line in lines:
-        if isinstance(line, BadLine):
-            report.refuse(str(line))
-        else:
-            yield line
-
-
-def _chunks(lines: Iterator[Line[R]], chars: Callable[[R], int]) -> Iterator[list[Line[R]]]:
-    """Yield the lines some at a time; `chars` counts the text of one, so that few are held."""
-    chunk: list[Line[R]] = []
-    held = 0
-    for line in lines:
-        chunk.append(line)
-        held += chars(line.record)
-        if len(chunk) == CHUNK or held >= CHUNK_CHARS:
-            yield chunk
-            chunk, held = [], 0
-    if chunk:
-        yield chunk
-
-
-def _pair_chars(pair: Pair) -> int:
-    told = (pair.prompt.messages, pair.first.messages, pair.second.messages)
-    return sum(len(message.content) for messages in told for message in messages)
-
-
-def _refuse(path: str, conflicts: Iterable[Conflict], report: IntakeReport) -> None:
-    for conflict in conflicts:
-        report.refuse(f"{_source(path)}:{conflict.line}: {conflict.problem}")
-
-
-def _source(path: str) -> str:
-    return "<stdin>" if path == "-" else path
 
 
 def _now() -> str:

@@ -7,24 +7,33 @@ reading, the total is known from the start, and a resumed run needs no input at 
 import hashlib
 import random
 import secrets
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from judge.errors import ConfigError, InputError
 from judge.formats.lines import BadLine, Line, read_lines
+from judge.formats.mapped import MappedRow
 from judge.formats.pairs import read_pairs, warnings_of
 from judge.identity import canonical
-from judge.ledger.intake import Given, add_pairs
+from judge.input_kinds import refuse_other_kinds
+from judge.ledger.intake import Conflict, Given, add_pairs, add_votes
+from judge.ledger.known import compare_known
 from judge.ledger.runs import complete_run, discard_run
 from judge.ledger.store import Ledger
+from judge.mapping import TableMap
 from judge.records import Pair
+from judge.text_lengths import pair_chars, row_chars
 
 CHUNK = 500
 CHUNK_CHARS = 8 * 2**20
 """Texts that are held before they are stored, so that long ones need no more memory."""
 SHOWN = 10
 """Warnings and bad lines that are named one by one; the rest are counted."""
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Selection:
             if count is not None and count < 1:
                 raise ConfigError(f"{flag} {count}: give 1 or more, or leave it out for all pairs")
 
-    def lines(self, path: str) -> frozenset[int] | None:
+    def lines(self, path: str, mapping: TableMap | None = None) -> frozenset[int] | None:
         """Return the positions (from 0) of the records that take part, or None for all.
 
         Raises InputError when a sample is asked of standard input, which can be read only once.
@@ -53,10 +62,23 @@ class Selection:
             return None
         if path == "-":
             raise InputError("--sample needs a file: standard input can be read only once")
-        total = sum(1 for _ in read_lines(path, lambda line: None))
+        if mapping is None:
+            total = sum(1 for _ in read_lines(path, lambda line: None))
+        else:
+            total = mapping.count_rows(path)
         if self.sample >= total:
             return None
         return frozenset(random.Random(self.seed).sample(range(total), self.sample))
+
+    def of(
+        self, lines: Iterable[Line[R] | BadLine], chosen: frozenset[int] | None
+    ) -> Iterator[Line[R] | BadLine]:
+        """Yield those lines that take part, in their order; `chosen` is what `lines` returned."""
+        for position, line in enumerate(lines):
+            if self.limit is not None and position >= self.limit:
+                return
+            if chosen is None or position in chosen:
+                yield line
 
 
 @dataclass
@@ -64,12 +86,18 @@ class IntakeReport:
     """What reading one input found."""
 
     pairs: int = 0
+    votes: int = 0
+    """Votes that stand in the rows of the pairs."""
+    new_votes: int = 0
     warnings: list[str] = field(default_factory=list)
     """The first few, in words."""
     n_warnings: int = 0
     bad_lines: list[str] = field(default_factory=list)
     """The first few, in words."""
     n_bad_lines: int = 0
+    differing: int = 0
+    """Pairs that the ledger has, and keeps, with another prompt_id, other tags or models."""
+    differing_fields: Counter[str] = field(default_factory=Counter)
 
     def warn(self, messages: Iterable[str]) -> None:
         for message in messages:
@@ -82,6 +110,10 @@ class IntakeReport:
         if len(self.bad_lines) < SHOWN:
             self.bad_lines.append(message)
 
+    def refuse_all(self, source: str, conflicts: Iterable[Conflict]) -> None:
+        for conflict in conflicts:
+            self.refuse(f"{source}:{conflict.line}: {conflict.problem}")
+
     def raise_if_bad(self, remedy: str) -> None:
         """Raise InputError that names the bad lines, if there are any."""
         if not self.n_bad_lines:
@@ -90,28 +122,60 @@ class IntakeReport:
         more = [f"and {unnamed} more bad lines"] if unnamed else []
         raise InputError("\n".join([*self.bad_lines, *more, remedy]))
 
+    def warn_of_differing(self) -> None:
+        """Put the count of pairs that keep what was stored before the other warnings."""
+        if self.differing:
+            self.n_warnings += 1
+            fields = ", ".join(f"{name} {n:,}" for name, n in self.differing_fields.most_common())
+            self.warnings.insert(
+                0,
+                f"pairs known already with other values: {self.differing:,} ({fields}); the "
+                "ledger keeps what it has, so give them new pair_ids if the new values are meant",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of some pairs."""
+
+    new: int
+    """Pairs that the ledger did not have."""
+    refused: frozenset[tuple[int, str | None]]
+    """Line and pair id of those it could not take."""
+
 
 def read_input(
-    ledger: Ledger, run_id: str, path: str, *, selection: Selection, skip_bad_lines: bool
+    ledger: Ledger,
+    run_id: str,
+    path: str,
+    *,
+    selection: Selection,
+    skip_bad_lines: bool,
+    mapping: TableMap | None = None,
 ) -> IntakeReport:
     """Store the selected pairs of a file and select them for a run; return what was found.
 
-    Raises InputError, with every bad line named, unless bad lines are to be skipped; the run is
-    then taken back, and nothing that was stored before is touched.
+    With a map, the votes in the rows are stored too. Raises InputError, with every bad line
+    named, unless bad lines are to be skipped; the run is then taken back, and nothing that was
+    stored before is touched.
     """
     report = IntakeReport()
     try:
-        _store(ledger, run_id, path, selection, report)
-        if not skip_bad_lines:
-            report.raise_if_bad(
-                "nothing was asked; mend the lines, or leave them out with --skip-bad-lines"
-            )
-        if not report.pairs:
-            report.raise_if_bad("no line of the input could be used")
+        if mapping is None:
+            for lines in chunked(selected_lines(path, selection), pair_chars, report):
+                store_pairs(ledger, run_id, source_of(path), lines, report)
+            _check(report, path, skip_bad_lines=skip_bad_lines)
+        else:
+            # A vote would keep its pair from being taken back, so all is stored at once.
+            with ledger.transaction():
+                for rows in chunked(selected_rows(path, selection, mapping), row_chars, report):
+                    store_rows(ledger, run_id, path, mapping, rows, report)
+                _check(report, path, skip_bad_lines=skip_bad_lines, is_mapped=True)
     except InputError:
         discard_run(ledger, run_id)
         raise
     complete_run(ledger, run_id)
+    report.warn_of_differing()
     return report
 
 
@@ -128,43 +192,103 @@ def input_digest(path: str) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
 
 
-def _store(
-    ledger: Ledger, run_id: str, path: str, selection: Selection, report: IntakeReport
-) -> None:
-    chunk: list[Given] = []
-    characters = 0
-    source = "<stdin>" if path == "-" else path
-    for line in selected_lines(path, selection):
+def selected_lines(
+    path: str, selection: Selection, mapping: TableMap | None = None
+) -> Iterator[Line[Pair] | BadLine]:
+    """Yield the pairs of a file that take part, in their order, and the lines that hold none."""
+    if mapping is None:
+        yield from selection.of(read_pairs(path), selection.lines(path))
+        return
+    for line in selected_rows(path, selection, mapping):
+        yield line if isinstance(line, BadLine) else Line(line.number, line.record.pair)
+
+
+def selected_rows(
+    path: str, selection: Selection, mapping: TableMap
+) -> Iterator[Line[MappedRow] | BadLine]:
+    """Yield the rows of a table that take part, in their order, and those that hold no pair."""
+    return selection.of(mapping.rows(path), selection.lines(path, mapping))
+
+
+def chunked(
+    lines: Iterable[Line[R] | BadLine], chars: Callable[[R], int], report: IntakeReport
+) -> Iterator[list[Line[R]]]:
+    """Yield the valid lines some at a time, and note the others.
+
+    `chars` counts the text of one record: the longer they are, the fewer are held.
+    """
+    chunk: list[Line[R]] = []
+    held = 0
+    for line in lines:
         if isinstance(line, BadLine):
             report.refuse(str(line))
             continue
+        chunk.append(line)
+        held += chars(line.record)
+        if len(chunk) == CHUNK or held >= CHUNK_CHARS:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
+def store_pairs(
+    ledger: Ledger, run_id: str, source: str, lines: Sequence[Line[Pair]], report: IntakeReport,
+    *, note: str = "",
+) -> Stored:  # fmt: skip
+    """Store pairs and select them for a run; what is odd about them goes into the report.
+
+    `note` is added to the reason of a refusal.
+    """
+    for line in lines:
         report.warn(f"{source}:{line.number}: {w}" for w in warnings_of(line.record))
-        content = canonical(line.record)
-        chunk.append(Given(line.number, line.record, content))
-        characters += len(content.prompt_json) + len(content.first_json) + len(content.second_json)
-        if len(chunk) == CHUNK or characters >= CHUNK_CHARS:
-            _flush(ledger, run_id, source, chunk, report)
-            characters = 0
-    _flush(ledger, run_id, source, chunk, report)
+    given = [Given(line.number, line.record, canonical(line.record)) for line in lines]
+    known = compare_known(ledger, given)
+    conflicts = add_pairs(ledger, run_id, given)
+    report.refuse_all(source, [replace(c, problem=c.problem + note) for c in conflicts])
+    report.pairs += len(given) - len(conflicts)
+    report.differing += known.differing
+    report.differing_fields += known.fields
+    return Stored(known.new, frozenset((c.line, c.pair_id) for c in conflicts))
 
 
-def _flush(
-    ledger: Ledger, run_id: str, source: str, chunk: list[Given], report: IntakeReport
+def store_rows(
+    ledger: Ledger,
+    run_id: str,
+    path: str,
+    mapping: TableMap,
+    rows: Sequence[Line[MappedRow]],
+    report: IntakeReport,
+) -> Stored:
+    """Store the pairs of some rows as `store_pairs` does, and the votes on those it took."""
+    lines = [Line(row.number, row.record.pair) for row in rows]
+    stored = store_pairs(ledger, run_id, source_of(path), lines, report, note=mapping.id_note)
+    votes = [
+        (row.number, vote)
+        for row in rows
+        if (row.number, row.record.pair.pair_id) not in stored.refused
+        for vote in row.record.votes
+    ]
+    new_votes, _ = add_votes(ledger, votes)
+    report.votes += len(votes)
+    report.new_votes += new_votes
+    return stored
+
+
+def source_of(path: str) -> str:
+    """Return how messages call an input."""
+    return "<stdin>" if path == "-" else path
+
+
+def _check(
+    report: IntakeReport, path: str, *, skip_bad_lines: bool, is_mapped: bool = False
 ) -> None:
-    if not chunk:
-        return
-    conflicts = add_pairs(ledger, run_id, chunk)
-    for conflict in conflicts:
-        report.refuse(f"{source}:{conflict.line}: {conflict.problem}")
-    report.pairs += len(chunk) - len(conflicts)
-    chunk.clear()
-
-
-def selected_lines(path: str, selection: Selection) -> Iterator[Line[Pair] | BadLine]:
-    """Yield the lines of a file that take part, in their order."""
-    chosen = selection.lines(path)
-    for position, line in enumerate(read_pairs(path)):
-        if selection.limit is not None and position >= selection.limit:
-            return
-        if chosen is None or position in chosen:
-            yield line
+    """Raise InputError where the input has bad lines that may not be left out, or nothing else."""
+    if not (report.pairs or is_mapped):
+        refuse_other_kinds(path)
+    if not skip_bad_lines:
+        report.raise_if_bad(
+            "nothing was asked; mend the lines, or leave them out with --skip-bad-lines"
+        )
+    if not report.pairs:
+        report.raise_if_bad("no line of the input could be used")

@@ -13,11 +13,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from judge.asking import JudgePool, ask_missing
-from judge.budget import Budget
+from judge.budget import Budget, Spending
 from judge.config import Settings
 from judge.desk import Stop, calm_collector
-from judge.endpoints import keys_of, open_endpoint
+from judge.endpoints import check_rates, keys_of, open_endpoint
 from judge.errors import ConfigError, EndpointError, EvenhandError
+from judge.generating import GenerateResult
 from judge.intake import IntakeReport, Selection, input_digest, read_input
 from judge.judging import ResolvedJudge, resolve_judge
 from judge.labelling import count_outcomes
@@ -25,6 +26,7 @@ from judge.ledger.runs import Run, RunJudge, begin_run, count_pairs
 from judge.ledger.spending import spent_by
 from judge.ledger.store import Ledger
 from judge.ledger.work import count_answered, count_contents, count_dropped
+from judge.mapping import TableMap
 from judge.policy import BOTH_ORDERS
 from judge.progress import Progress
 from judge.records import Status
@@ -39,6 +41,16 @@ class JobInput:
     path: str
     selection: Selection = field(default_factory=Selection)
     skip_bad_lines: bool = False
+    mapping: TableMap | None = None
+    """What the columns of a table mean; None for JSON Lines of pairs."""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What tells this input from another, besides its bytes."""
+        told: dict[str, object] = {"selection": asdict(self.selection)}
+        if self.mapping is not None:
+            told["map"], told["values"] = self.mapping.given
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +68,27 @@ class RunResult:
     max_dropped: float
     dropped: int = 0
     """Asks of the run that ended without a verdict, in this job or before."""
+    spent: Spending = field(default_factory=Spending)
+    """By all jobs of the run, those that generated its pairs included."""
     cause: EvenhandError | None = None
     is_interrupted: bool = False
+    generated: GenerateResult | None = None
+    """How the pairs came about, where the input held prompts."""
+    is_judged: bool = True
+    """False where the run ended while its pairs were generated: then nothing was judged."""
 
     @property
     def exit_code(self) -> int:
         """0 ok, 3 too many asks without a verdict, 4 or 5 ended early (resumable)."""
+        if self.generated is not None and not self.is_judged:
+            return self.generated.exit_code
         if self.cause is not None:
             return 4 if self.progress.done else self.cause.exit_code
         if self.progress.pending:
             return 4 if self.progress.done else 5
-        return 3 if self.dropped > self.max_dropped * self.progress.total else 0
+        if self.dropped > self.max_dropped * self.progress.total:
+            return 3
+        return self.generated.exit_code if self.generated is not None else 0
 
 
 async def run_job(
@@ -76,27 +98,28 @@ async def run_job(
     *,
     retry: frozenset[Status] = frozenset(),
     stop: Stop | None = None,
-    on_start: Callable[[Progress], None] | None = None,
+    on_start: Callable[[Progress, IntakeReport], None] | None = None,
+    generated: GenerateResult | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> RunResult:
     """Judge every pair of an input in both orders and return how it went.
 
     Resumes by itself: only what the ledger lacks is asked. `on_start` is handed the counts once,
     before anything is asked, and may read them whenever it likes. `stop` ends the job early.
+    What `generated` its pairs has spent counts towards the budgets too.
     Raises ConfigError, InputError or LedgerError before anything is asked, and LedgerError when
     the ledger cannot be written any more; what was stored stays.
     """
     stop = stop or Stop()
     loop = asyncio.get_running_loop()
     started = loop.time()
-    judges = resolved_judges(settings)
-    keys = keys_of(settings, _used(judges), environ)
+    judges, keys = ready_judges(settings, environ)
     with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:
         run, intake = await asyncio.to_thread(_prepare, ledger, job, settings, judges)
         progress = _counted(reader, run)
-        budget = _budget(reader, run, settings)
+        budget = progress.budget = _budget(reader, run, settings, generated)
         if on_start:
-            on_start(progress)
+            on_start(progress, intake)
         cause: EvenhandError | None = None
         if progress.pending or retry:
             async with AsyncExitStack() as stack:
@@ -112,7 +135,8 @@ async def run_job(
                             ledger, reader, run, pools,
                             progress=progress, stop=stop, retry=retry,
                         )  # fmt: skip
-        outcomes = await asyncio.to_thread(count_outcomes, reader, run)
+        with progress.at_stage("counting labels"):
+            outcomes = await asyncio.to_thread(count_outcomes, reader, run)
         dropped = count_dropped(reader, run.run_id, run.judge_keys, one_order=run.one_order)
     return RunResult(
         run_id=run.run_id,
@@ -124,9 +148,20 @@ async def run_job(
         seconds=loop.time() - started,
         max_dropped=settings.run.max_dropped,
         dropped=dropped,
+        spent=budget.spent,
         cause=cause or stop.cause,
         is_interrupted=stop.event.is_set() and stop.cause is None,
+        generated=generated,
     )
+
+
+def ready_judges(
+    settings: Settings, environ: Mapping[str, str]
+) -> tuple[tuple[ResolvedJudge, ...], dict[str, SecretStr | None]]:
+    """Return the judges and the keys of their endpoints; ConfigError where they cannot be asked."""
+    judges = resolved_judges(settings)
+    check_rates(settings, judges, longest=2)  # a cut reply is asked for with twice the room
+    return judges, keys_of(settings, sorted({judge.endpoint for judge in judges}), environ)
 
 
 def resolved_judges(settings: Settings) -> tuple[ResolvedJudge, ...]:
@@ -145,10 +180,6 @@ def resolved_judges(settings: Settings) -> tuple[ResolvedJudge, ...]:
     return judges
 
 
-def _used(judges: Sequence[ResolvedJudge]) -> list[str]:
-    return sorted({judge.endpoint for judge in judges})
-
-
 def _prepare(
     ledger: Ledger, job: JobInput, settings: Settings, judges: Sequence[ResolvedJudge]
 ) -> tuple[Run, IntakeReport]:
@@ -158,7 +189,7 @@ def _prepare(
         _run_id(job, settings, judges),
         kind="judge",
         source=job.path,
-        settings={"rule": settings.run.rule.value, "selection": asdict(job.selection)},
+        settings={"rule": settings.run.rule.value, **job.identity},
         judges=[_run_judge(judge) for judge in judges],
         now=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
@@ -170,6 +201,7 @@ def _prepare(
         job.path,
         selection=job.selection,
         skip_bad_lines=job.skip_bad_lines,
+        mapping=job.mapping,
     )
     return run, intake
 
@@ -178,7 +210,7 @@ def _run_id(job: JobInput, settings: Settings, judges: Sequence[ResolvedJudge]) 
     """Return the id of this input selection under these settings: the same job, the same run."""
     identity = {
         "input": input_digest(job.path),
-        "selection": asdict(job.selection),
+        **job.identity,
         "judges": sorted(judge.judge_key for judge in judges),
         "rule": settings.run.rule.value,
     }
@@ -230,15 +262,18 @@ async def _open_pools(
     return pools
 
 
-def _budget(reader: Ledger, run: Run, settings: Settings) -> Budget:
+def _budget(
+    reader: Ledger, run: Run, settings: Settings, generated: GenerateResult | None
+) -> Budget:
     """Return what the run may still spend; ConfigError for a model without the price it needs."""
     limits = settings.run
+    before = generated.spent if generated else Spending()
     budget = Budget(
         requests=limits.budget_requests,
         tokens=limits.budget_tokens,
         usd=limits.budget_usd,
         prices=settings.prices,
-        spent=spent_by(reader, run, settings.prices),
+        spent=spent_by(reader, run, settings.prices) + before,
     )
     budget.check_models(judge.model for judge in run.judges)
     return budget

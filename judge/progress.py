@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from judge.budget import Budget
 from judge.errors import TransientError
 from judge.generation import Generation
 from judge.records import Judgment, Preference, Reading, preference_from
-from judge.throttle import Throttle
+from judge.throttle import Throttle, ThrottleView
 
 
 @dataclass
@@ -19,6 +20,10 @@ class Progress:
     """
 
     run_id: str = ""
+    kind: str = "judge"
+    """What is asked for: "judge" for judgments, "generate" for candidates."""
+    stage: str = ""
+    """What the job does beside asking, such as reaching an endpoint; empty while it asks."""
     total: int = 0
     """Asks that the run needs."""
     stored_before: int = 0
@@ -40,8 +45,12 @@ class Progress:
     input_tokens: int = 0
     output_tokens: int = 0
     last_problem: str = ""
+    last_wait_s: float = 0.0
+    """How long the request of the last problem waits before it is sent again."""
+    budget: Budget | None = field(default=None, repr=False)
+    """What has been spent, and what may be."""
     throttles: dict[str, Throttle] = field(default_factory=dict, repr=False)
-    """By endpoint: what requests wait for now."""
+    """By endpoint."""
     _half_done: dict[tuple[str, str], Preference] = field(default_factory=dict, repr=False)
 
     @property
@@ -51,6 +60,10 @@ class Progress:
     @property
     def pending(self) -> int:
         return max(0, self.total - self.done)
+
+    def gates(self) -> dict[str, ThrottleView]:
+        """Return what requests wait for now, by endpoint."""
+        return {name: throttle.view() for name, throttle in tuple(self.throttles.items())}
 
     @property
     def without_verdict(self) -> int:
@@ -69,6 +82,16 @@ class Progress:
         self.sends_repeated += 1
         self.retry_reasons[error.kind] += 1
         self.last_problem = f"{error} (waiting {wait_s:.1f} s)"
+        self.last_wait_s = wait_s
+
+    @contextmanager
+    def at_stage(self, stage: str) -> Iterator[None]:
+        """Say what the job does beside asking, while it does it."""
+        self.stage = stage
+        try:
+            yield
+        finally:
+            self.stage = ""
 
     def note_answered(self, content_id: str, answered: Reading) -> None:
         """Remember a verdict stored by an earlier job, so that flips of half-done pairs count."""

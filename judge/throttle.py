@@ -24,6 +24,8 @@ from judge.pricing import prompt_tokens, usage_of
 
 OUTAGE = "outage"
 """Kind of the TransientError for an endpoint that was down for longer than the patience."""
+STOPPED = "stopped"
+"""Kind of the TransientError for what was not sent because the job is ending: no failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class ThrottleView:
 
     limit: int
     """Requests that may be in flight now."""
+    max_in_flight: int
+    """The upper bound of `limit`."""
     in_flight: int
     waiting: int
     waiting_for: WaitReason | None
@@ -39,6 +43,8 @@ class ThrottleView:
     breaker: BreakerState
     next_probe_s: float | None
     """Seconds until the breaker lets a probe out, 0 while one is out; None while it is closed."""
+    last_failure: str
+    """What the endpoint did last that was no answer, in words."""
 
 
 class Throttle:
@@ -47,6 +53,7 @@ class Throttle:
     def __init__(self, name: str, limits: Limits, *, rng: random.Random) -> None:
         self._name = name
         self._tpm = limits.tpm
+        self._max_in_flight = limits.max_in_flight
         self._loop = asyncio.get_running_loop()
         self._admission = Admission(limits, now_s=self._loop.time(), rng=rng)
         self._line: deque[tuple[asyncio.Future[Permit], int]] = deque()
@@ -61,11 +68,13 @@ class Throttle:
         now_s = self._loop.time()
         return ThrottleView(
             limit=self._admission.limit,
+            max_in_flight=self._max_in_flight,
             in_flight=self._admission.in_flight,
             waiting=self._waiting,
             waiting_for=self._waiting_for if self._waiting else None,
             breaker=self._admission.breaker_state(now_s),
             next_probe_s=self._admission.next_probe_s(now_s),
+            last_failure=self._last_failure,
         )
 
     def tokens_for(self, request: ChatRequest) -> int:
@@ -193,7 +202,7 @@ class Throttle:
         self._line.clear()
 
     def _shut_error(self) -> TransientError:
-        return TransientError(f"{self._name}: not sent, for the job is ending", kind="stopped")
+        return TransientError(f"{self._name}: not sent, for the job is ending", kind=STOPPED)
 
     def _outage_error(self) -> TransientError:
         return TransientError(

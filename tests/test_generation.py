@@ -133,7 +133,8 @@ async def test_a_system_prompt_goes_first_and_joins_the_prompts_own() -> None:
     chat = Scripted(reply("x"))
     for messages in (QUESTION, TALK):
         await outcome(chat, generator(system="Be kind."), messages)
-    assert [(sent.conversation[0].role, sent.conversation[0].content) for sent in chat.requests] == [
+    first = [sent.conversation[0] for sent in chat.requests]
+    assert [(message.role, message.content) for message in first] == [
         ("system", "Be kind."),
         ("system", "Be kind.\n\nBe brief."),
     ]

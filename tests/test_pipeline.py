@@ -102,7 +102,7 @@ async def test_the_same_command_again_asks_nothing_and_needs_no_server(
         settings = told(simulator.base_url)
         first = await job(pairs, settings, ledger)
     seen: list[Progress] = []
-    again = await job(pairs, settings, ledger, on_start=seen.append)
+    again = await job(pairs, settings, ledger, on_start=lambda counts, _: seen.append(counts))
     assert (seen[0].total, seen[0].pending) == (60, 0)
     assert again.exit_code == 0
     assert again.cause is None
@@ -119,7 +119,7 @@ async def test_an_interrupted_job_resumes_with_only_what_is_missing(
     async with running_simulator(SimulatorSettings(latency_s=0.01)) as simulator:
         settings = told(simulator.base_url, max_in_flight=4)
 
-        def watch(progress: Progress) -> None:
+        def watch(progress: Progress, _: IntakeReport) -> None:
             real = progress.note_judgment
 
             def note(*args: Any, **kwargs: Any) -> None:
@@ -396,7 +396,8 @@ async def test_on_start_is_told_the_counts_before_anything_is_asked(
     async with running_simulator(SimulatorSettings()) as simulator:
         seen: list[tuple[int, int, int]] = []
 
-        def begin(progress: Progress) -> None:
+        def begin(progress: Progress, intake: IntakeReport) -> None:
+            assert intake.pairs == 30
             seen.append((progress.total, progress.pending, simulator.stats.requests))
 
         result = await job(pairs, told(simulator.base_url), ledger, on_start=begin)

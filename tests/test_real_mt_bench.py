@@ -12,7 +12,12 @@ from calibration.intervals import Estimate
 from calibration.position import TwoOrders, position_effects
 from calibration.report.build import build_report
 from calibration.report.model import JudgeColumns, PairColumns
-from calibration.report.text import headline
+from calibration.report.text import headline, report_text
+from judge.audit import audit
+from judge.ledger.bare_votes import BareVote
+from judge.ledger.facts import JudgedPair
+from judge.ledger.runs import Run, RunJudge
+from judge.records import Order, Reading, Verdict
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 LABELS = DATA / "mt_bench" / "labels.csv"
@@ -127,6 +132,77 @@ def test_the_report_on_turn_1_tells_the_published_story() -> None:
     # Wider than 66.0 ± 2.5, the interval of 1,343 independent votes.
     assert figures.s1.micro.high - figures.s1.micro.low > 0.052
     assert report.prompts == 80
+
+
+REPLIES = {"A": "AB", "B": "BA", "tie": "CC", "inconsistent": "AA"}
+VERDICTS = {"A": Verdict.A, "B": Verdict.B, "C": Verdict.TIE}
+GPT_4 = RunJudge("k", "gpt-4", "gpt-4", "pair", "digest", {})
+
+
+def judged_pair(row: dict[str, str]) -> JudgedPair:
+    """A published label as the two replies that collapse into it."""
+    is_flip = row["gpt4_inconsistent_order"] == "True"
+    replies = REPLIES["inconsistent" if is_flip else row["gpt4_winner"]]
+    return JudgedPair(
+        pair_id="/".join((row["turn"], *map(str, key_of(row)))),
+        prompt_id=row["question_id"],
+        readings=tuple(
+            Reading(order.value, "k", order, 0, VERDICTS[said], None)
+            for order, said in zip(Order, replies, strict=True)
+        ),
+        tags={"turn": int(row["turn"])},
+        first_chars=0,
+        second_chars=0,
+    )
+
+
+def counted_votes(row: dict[str, str]) -> list[BareVote]:
+    """The published numbers of votes; they do not say whose they are."""
+    counts = {"first": "n_human_a", "second": "n_human_b", "tie": "n_human_ties"}
+    name = judged_pair(row).pair_id
+    choices = [choice for choice, column in counts.items() for _ in range(int(row[column]))]
+    return [BareVote(name, f"{name} {at}", choice) for at, choice in enumerate(choices)]
+
+
+def test_one_report_on_both_turns_has_the_published_figures_of_each() -> None:
+    rows = [*comparisons(1), *comparisons(2)]
+    run = Run("r", "import", "", {"rule": "conservative"}, True, "", (GPT_4,))
+    votes = [vote for row in rows for vote in counted_votes(row)]
+    report = audit(run, map(judged_pair, rows), votes)
+    figures = report.judges["gpt-4"]
+    found = {turn: (hits(a.s1), hits(a.s2)) for turn, a in figures.turns.items()}
+    assert found == {
+        "1": ((1124, 1688), (911, 1060)),
+        "2": ((1095, 1666), (912, 1069)),
+    }
+    assert hits(figures.s1.micro) == (1124 + 1095, 1688 + 1666)
+    assert figures.counts.inconsistent == 290
+    for agreement in figures.turns.values():
+        assert agreement.s1.low is not None
+        assert agreement.s1.high is not None
+        # 80 questions are fewer than their votes, and the turns share them.
+        assert agreement.s1.high - agreement.s1.low > 2 * 1.96 * (0.66 * 0.34 / 1688) ** 0.5
+    couples = sum(turn.human_human.s1.n for turn in report.ceiling.turns.values())
+    assert couples == report.ceiling.human_human.s1.n == report.ceiling.kappa.n
+    assert "S1, turn 2   65.7 %" in report_text(report)
+
+
+def test_experts_on_turn_1_are_the_ceiling_of_turn_1() -> None:
+    rows = [*comparisons(1), *comparisons(2)]
+    run = Run("r", "import", "", {"rule": "conservative"}, True, "", (GPT_4,))
+    names = {1: "first", 0: "tie", -1: "second"}
+    votes = [
+        BareVote("/".join(("1", *map(str, key))), who, names[choice])
+        for key, who, choice in single_votes("expert")
+    ]
+    report = audit(run, map(judged_pair, rows), votes)
+    first, second = report.judges["gpt-4"].turns["1"], report.judges["gpt-4"].turns["2"]
+    assert (hits(first.s1), hits(first.s2)) == ((886, 1343), (727, 859))
+    humans = report.ceiling.turns["1"].human_human
+    assert (hits(humans.s1), hits(humans.s2)) == ((454, 721), (388, 479))
+    assert (second.s1.value, second.s1.n) == (None, 0)
+    assert report.ceiling.turns["2"].human_human.s1.why == "no pair has votes by two annotators"
+    assert report.ceiling.kappa.n == 721
 
 
 def test_290_of_the_1814_gpt_4_labels_contradict_themselves() -> None:

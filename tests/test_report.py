@@ -79,9 +79,10 @@ def test_the_json_has_the_promised_keys_in_the_promised_order() -> None:
         "preference_fairness",
         "unparsed_rate",
     ]
+    assert list(judge)[9:] == ["status_rates", "s1_errors_wrong", "turns", "counts"]
     assert list(judge["s1"]) == list(judge["s2"]) == ["micro", "macro", "majority"]
     assert list(judge["kappa"]) == ["value", "low", "high", "n"]
-    assert list(report["ceiling"]) == ["human_human", "leave_one_out"]
+    assert list(report["ceiling"]) == ["human_human", "leave_one_out", "kappa", "turns"]
     assert list(report["ceiling"]["human_human"]) == ["s1", "s2"]
     assert list(report["baselines"])[:3] == ["always_first", "longest", "random"]
     assert report["provenance"]["gold"] == "votes.jsonl"
@@ -101,7 +102,7 @@ def test_every_figure_has_an_interval_around_its_value() -> None:
         return sum(check(child) for child in item.values() if isinstance(child, Mapping))
 
     data = report.as_dict()
-    assert check({key: data[key] for key in ("judges", "ceiling", "baselines")}) == 13 + 4 + 8
+    assert check({key: data[key] for key in ("judges", "ceiling", "baselines")}) == 15 + 5 + 8
 
 
 def test_the_counts_add_up() -> None:
@@ -165,6 +166,134 @@ def test_the_same_input_gives_the_same_report() -> None:
     assert a_report().as_dict() == a_report().as_dict()
 
 
+def with_turns(pairs: PairColumns, *turns: int) -> PairColumns:
+    """The pairs with turns in rotation; turn 0 is no turn."""
+    row = np.arange(PAIRS)
+    return replace(
+        pairs,
+        turns={
+            turn: row[row % len(turns) == place] for place, turn in enumerate(turns) if turn > 0
+        },
+    )
+
+
+def test_each_turn_has_the_figures_of_a_report_on_its_pairs_alone() -> None:
+    pairs, (judge,), votes = an_input()
+    report = build_report(with_turns(pairs, 2, 1), [judge], votes=votes, intervals=FEW_DRAWS)
+    assert list(report.ceiling.turns) == list(report.judges["j1"].turns) == ["1", "2"]
+    for place, turn in enumerate(("2", "1")):
+        is_on_turn = np.arange(PAIRS) % 2 == place
+        alone = build_report(pairs, [judge], votes=votes.on(is_on_turn), intervals=FEW_DRAWS)
+        figures, found = alone.judges["j1"], report.judges["j1"].turns[turn]
+        assert (found.s1, found.s2) == (figures.s1.micro, figures.s2.micro)
+        assert report.ceiling.turns[turn].human_human == alone.ceiling.human_human
+        assert report.ceiling.turns[turn].leave_one_out == alone.ceiling.leave_one_out
+    turns = report.judges["j1"].turns.values()
+    assert sum(turn.s1.n for turn in turns) == report.judges["j1"].s1.micro.n
+    written = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    assert list(written["judges"]["j1"]["turns"]["1"]) == ["s1", "s2"]
+    assert list(written["ceiling"]["turns"]["1"]) == ["human_human", "leave_one_out"]
+
+
+def test_the_text_shows_the_turns_beside_the_humans_where_they_split_the_pairs() -> None:
+    pairs, judges, votes = an_input(2)
+
+    def text(*turns: int) -> str:
+        return report_text(
+            build_report(with_turns(pairs, *turns), judges, votes=votes, intervals=FEW_DRAWS)
+        )
+
+    assert "By turn" not in text(1)
+    both = text(1, 2)
+    block = both[both.index("By turn of the conversation") : both.index("Left out")]
+    rows = [line.split("  ")[0] for line in block.splitlines() if line.startswith("S")]
+    assert rows == ["S1, turn 1", "S1, turn 2", "S2, turn 1", "S2, turn 2"]
+    assert all(name in block for name in ("j1", "j2", "humans"))
+    assert "without a turn" not in both
+    some = text(1, 0)
+    assert "S2, turn 1" in some
+    assert "120 pairs without a turn: in the figures of no turn" in some
+    many = text(*range(1, 41))
+    assert max(len(line) for line in many.splitlines()) <= 100
+    assert "S1, turn 12 " in many
+    assert "S1, turn 13 " not in many
+    assert "and 28 turns more in the JSON" in many
+
+
+def test_an_error_is_left_out_once_and_counted_as_wrong_once() -> None:
+    said = np.array([1, 1, 0, 0, -1, 0], np.int8)
+    has_label = np.array([True, True, False, False, True, False])
+    judge = JudgeColumns(
+        name="j",
+        label=said,
+        has_label=has_label,
+        inconsistent=np.zeros(6, bool),
+        judgments=np.full(6, 2),
+        statuses={
+            "unparsed": np.array([0, 0, 2, 0, 0, 0]),
+            "refused": np.array([0, 0, 0, 1, 0, 0]),
+            "failed": np.zeros(6, int),
+        },
+        undecided={"unparsed": 1, "refused": 1, "split": 1},
+        errors=np.array([False, False, True, True, False, False]),
+    )
+    # The ties voted on pairs 2 and 3 are not agreed with by a label that there is none of.
+    votes = VoteColumns(
+        np.array([0, 0, 1, 2, 2, 3, 4, 5]),
+        np.arange(8),
+        np.array([1, -1, 1, 0, 1, 0, 1, 0], np.int8),
+    )
+    report = build_report(PairColumns(np.arange(6)), [judge], votes=votes, intervals=FEW_DRAWS)
+    figures = report.judges["j"]
+    assert (figures.s1.micro.value, figures.s1.micro.n) == (2 / 4, 4)
+    assert (figures.s1_errors_wrong.value, figures.s1_errors_wrong.n) == (2 / 7, 7)
+    rates = {name: (rate.value, rate.n) for name, rate in figures.status_rates.items()}
+    assert rates == {"unparsed": (2 / 12, 12), "refused": (1 / 12, 12), "failed": (0, 12)}
+    assert figures.unparsed_rate == figures.status_rates["unparsed"]
+    assert figures.counts.by_status == {"verdict": 9, "unparsed": 2, "refused": 1}
+    text = report_text(report)
+    assert re.search(r"^  errors as wrong +28\.6 %", text, re.MULTILINE)
+    assert re.search(r"^  refused +8\.3 %", text, re.MULTILINE)
+    assert "  failed" not in text
+    assert "Errors as wrong: a pair without a label because of errors" in text
+
+
+def test_without_errors_they_take_no_line_and_change_no_figure() -> None:
+    report = a_report()
+    figures = report.judges["j1"]
+    assert figures.s1_errors_wrong == figures.s1.micro
+    assert "rrors as wrong" not in report_text(report)
+
+
+def test_the_status_rates_are_clustered_by_prompt() -> None:
+    pairs, (judge,), _ = an_input()
+    bad_prompts = (np.arange(PAIRS) // 4 % 5 == 0).astype(int) * 2
+    broken = replace(judge, statuses={"truncated": bad_prompts})
+    rate = build_report(pairs, [broken]).judges["j1"].status_rates["truncated"]
+    assert (rate.value, rate.n) == (0.2, 480)
+    assert rate.low is not None
+    assert rate.high is not None
+    assert rate.high - rate.low > 1.9 * 1.96 * 2 * (0.2 * 0.8 / 480) ** 0.5
+
+
+def test_the_text_names_a_group_of_missing_figures_once() -> None:
+    pairs, judges, votes = an_input()
+    alone = np.zeros(len(votes.pair), int)
+    report = build_report(
+        with_turns(pairs, 1, 2),
+        [replace(judges[0], orders=None, why_no_orders="one order was asked")],
+        votes=replace(votes, annotator=alone),
+        intervals=FEW_DRAWS,
+    )
+    text = report_text(report)
+    assert "Not computed (one order was asked): judges.j1.consistency, judges.j1.toward" in text
+    assert "Same in both orders" not in text
+    nothing = replace(votes, choice=np.zeros(len(votes.pair), np.int8))
+    told = report_text(build_report(pairs, judges, votes=nothing, intervals=FEW_DRAWS))
+    assert "judges.j1.s2" in told
+    assert "judges.j1.s2.micro" not in told
+
+
 def test_exchanging_the_candidates_changes_no_figure_about_the_judge_but_the_baselines() -> None:
     pairs, (judge,), votes = an_input()
     assert judge.orders is not None
@@ -179,7 +308,9 @@ def test_exchanging_the_candidates_changes_no_figure_about_the_judge_but_the_bas
     swapped_votes = replace(votes, choice=-votes.choice)
     before = build_report(pairs, [judge], votes=votes, intervals=FEW_DRAWS)
     after = build_report(pairs, [exchanged], votes=swapped_votes, intervals=FEW_DRAWS)
-    assert after.ceiling == before.ceiling
+    assert after.ceiling.human_human == before.ceiling.human_human
+    assert after.ceiling.leave_one_out == before.ceiling.leave_one_out
+    assert after.ceiling.kappa.value == pytest.approx(before.ceiling.kappa.value)
     for name in ("s1", "s2", "s2_coverage", "consistency", "toward_first", "unparsed_rate"):
         assert getattr(after.judges["j1"], name) == getattr(before.judges["j1"], name)
     assert after.judges["j1"].kappa.low == pytest.approx(before.judges["j1"].kappa.low)
@@ -320,6 +451,10 @@ def test_pairs_that_are_not_accounted_for_are_refused() -> None:
         replace(judge, judgments=np.zeros(PAIRS, int))
     with pytest.raises(ValueError, match="must have 240 rows"):
         replace(judge, judgments=np.zeros(3, int))
+    with pytest.raises(ValueError, match="must have 240 rows"):
+        replace(judge, errors=np.zeros(3, bool))
+    with pytest.raises(ValueError, match="give it a reason and no label"):
+        replace(judge, errors=judge.has_label)
 
 
 def test_input_that_does_not_fit_together_is_refused_with_a_remedy() -> None:
@@ -332,5 +467,7 @@ def test_input_that_does_not_fit_together_is_refused_with_a_remedy() -> None:
         build_report(pairs, [judge], delivered="x")
     with pytest.raises(ValueError, match="one row per pair"):
         build_report(PairColumns(np.arange(3)), [judge])
+    with pytest.raises(ValueError, match="turn 2 names pair row 240 of 240"):
+        build_report(replace(pairs, turns={2: np.array([0, PAIRS])}), [judge])
     with pytest.raises(ValueError, match="votes_left_out"):
         build_report(pairs, [judge], votes=replace(votes, pair=votes.pair + PAIRS))

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, RateLimitError
 
 from judge.simulator.messages import Response
 from judge.simulator.server import Simulator, running_simulator
-from judge.simulator.settings import MODEL, AccountFault, SimulatorSettings
+from judge.simulator.settings import GENERATORS, MODEL, AccountFault, SimulatorSettings
 from judge.simulator.wire import WireError, encode_response, read_head
 
 USER = """[User Question]
@@ -80,7 +80,7 @@ async def test_the_official_client_works_against_it() -> None:
         running_simulator(SimulatorSettings(seed=3)) as simulator,
         AsyncOpenAI(base_url=simulator.base_url, api_key="none", max_retries=0) as client,
     ):
-        assert [model.id async for model in await client.models.list()] == [MODEL]
+        assert [model.id async for model in await client.models.list()] == [MODEL, *GENERATORS]
         done = await client.chat.completions.create(model="m", messages=MESSAGES, max_tokens=900)
     assert done.model == MODEL
     assert done.choices[0].finish_reason == "stop"

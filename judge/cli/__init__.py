@@ -60,8 +60,12 @@ app.command(
     help="Serve a simulated judge on this machine, or write simulated human votes.",
 )  # fmt: skip
 app.command(
+    "judge.cli.generate:command", name="generate", group=_LABEL,
+    help="Have generators answer prompts, and write their answers as pairs to judge.",
+)  # fmt: skip
+app.command(
     "judge.cli.run:command", name="run", group=_LABEL,
-    help="Judge pairs in both orders; what is stored already is never asked again.",
+    help="Judge pairs in both orders, or prompts answered first; resumes by itself.",
 )  # fmt: skip
 app.command(
     "judge.cli.cost:command", name="cost", group=_LABEL,

@@ -1,11 +1,36 @@
 """`judge agree`: the agreement report."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from calibration.report.text import report_text
+from calibration.report.thresholds import Thresholds, failures
 from judge.api import DEFAULT_LEDGER, agree
 from judge.cli.talk import talk_on_stderr
 from judge.cli.visible import visible
+
+THRESHOLD_FAILED = 1
+
+Share = Annotated[float | None, Parameter(validator=Number(gte=0, lte=1))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThresholdFlags:
+    """What must hold, or the exit code is 1. Figures count by their values, not their intervals."""
+
+    min_agreement: Share = None
+    """Least agreement of the delivered labels with the votes, from 0 to 1."""
+    metric: Literal["s1", "s2"] = "s1"
+    """The agreement meant by --min-agreement: s1 with ties, s2 where both sides are decided."""
+    max_flip: Share = None
+    """Greatest share of pairs that a judge decides otherwise in the other order, from 0 to 1."""
+    max_unparsed: Share = None
+    """Greatest share of replies without a clear verdict, from 0 to 1."""
 
 
 def command(
@@ -14,6 +39,7 @@ def command(
     gold: Path | None = None,
     run: str = "latest",
     json: Path | None = None,
+    thresholds: ThresholdFlags | None = None,
 ) -> int:
     """Print how far the judges of a run agree with human votes, and with themselves.
 
@@ -22,14 +48,22 @@ def command(
     ledger
         Where the judgments are kept.
     gold
-        JSON Lines file of human votes, in place of the votes in the ledger.
+        JSON Lines file of human votes, or of answers to handed-off tasks, in place of the votes
+        in the ledger.
     run
         A run's id, or latest.
     json
         Also write the report as JSON to this file.
     """
     report = agree(ledger=ledger, gold=gold, run=run, json=json)
-    print(visible(report_text(report)), end="")
+    print(visible(report_text(report)), end="", flush=True)
+    talk = talk_on_stderr()
     if json is not None:
-        talk_on_stderr().say(f"report written to {json}")
-    return 0
+        talk.say(f"report written to {json}")
+    asked = Thresholds(**asdict(thresholds or ThresholdFlags()))
+    failed = failures(report, asked)
+    for failure in failed:
+        talk.warn(f"threshold failed: {failure}")
+    if asked.is_any and not failed:
+        talk.say("thresholds met, by the values of the figures and not by their intervals")
+    return THRESHOLD_FAILED if failed else 0

@@ -14,6 +14,7 @@ from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.visible import visible
 from judge.demonstration import DemoResult, run_demo
 from judge.desk import Stop
+from judge.intake import IntakeReport
 from judge.progress import Progress
 
 WHAT_IT_IS = "a demonstration: judge and human votes are simulated, the texts are examples"
@@ -36,7 +37,7 @@ async def _demo(folder: Path, talk: Talk) -> int:
     talk.say(WHAT_IT_IS)
     stop = Stop()
 
-    def begin(progress: Progress) -> None:
+    def begin(progress: Progress, _: IntakeReport) -> None:
         talk.say(
             f"asking the simulated judge about {progress.total // 2} example pairs in both orders: "
             f"{to_do(progress)}"

@@ -1,59 +1,132 @@
-"""Flags of `judge run` as overrides of the settings."""
+"""Flags as overrides of the settings: the first judge or generator, its endpoint, budgets."""
 
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from cyclopts import Parameter
 
+from judge.config import Judge, Settings
 from judge.errors import ConfigError
+from judge.generators import Generator
 from judge.labels import Rule
 from judge.overlay import toml_value
+
+KEY_VARIABLE = "OPENAI_API_KEY"
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingFlags:
-    """The settings that have a flag of their own, and `--set` for all the others."""
+class AskingFlags:
+    """What every command that asks can be told, and `--set` for all that has no flag."""
+
+    asker: ClassVar[str]
+    """The table whose first entry the flags are about."""
+
+    model: str | None = None
+    """Model to ask."""
+    base_url: str | None = None
+    """Address of its endpoint, such as http://127.0.0.1:8000/v1."""
+    max_in_flight: int | None = None
+    """Requests at the same time to that endpoint."""
+    timeout_s: float | None = None
+    """Seconds for one request to that endpoint."""
+    budget_usd: float | None = None
+    """US dollars that the job may cost, by the prices in the config."""
+    budget_requests: int | None = None
+    """Requests that the job may send, over all its resumptions."""
+    budget_tokens: int | None = None
+    """Tokens that the job may use, prompts and replies together."""
+    set: Annotated[list[str] | None, Parameter(name="--set")] = None
+    """TABLE.KEY=VALUE of any setting, such as endpoints.local.timeout_s=30; may be repeated."""
+
+    def own(self) -> dict[str, Any]:
+        """Return the settings of these flags alone, None where they are not given."""
+        return {
+            f"{self.asker}.0.model": self.model,
+            "run.budget_usd": self.budget_usd,
+            "run.budget_requests": self.budget_requests,
+            "run.budget_tokens": self.budget_tokens,
+        }
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingFlags(AskingFlags):
+    """The flags of commands that judge. They are about the first judge."""
+
+    asker = "judges"
 
     model: str | None = None
     """Model of the first judge."""
-    base_url: str | None = None
-    """Address of the first judge's endpoint, such as http://127.0.0.1:8000/v1."""
     prompt: str | None = None
     """Prompt of the first judge: pair-tie, pair or a path to a TOML file."""
     rule: Rule | None = None
     """How the two orders of a pair become one label."""
-    max_in_flight: int | None = None
-    """Requests at the same time to the first judge's endpoint."""
-    timeout_s: float | None = None
-    """Seconds for one request to the first judge's endpoint."""
-    set: Annotated[list[str] | None, Parameter(name="--set")] = None
-    """TABLE.KEY=VALUE of any setting, such as endpoints.local.timeout_s=30; may be repeated."""
+
+    def own(self) -> dict[str, Any]:
+        asked = AskingFlags.own(self)
+        return {**asked, "judges.0.prompt": self.prompt, "run.rule": self.rule}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorFlags(AskingFlags):
+    """The flags of commands that generate. They are about the first generator."""
+
+    asker = "generators"
+
+    model: str | None = None
+    """Model of the first generator."""
+    n: int | None = None
+    """Candidates that it writes for each prompt."""
+    temperature: list[float] | None = None
+    """Its temperature; repeated, its candidates take turns at each of them."""
+
+    def own(self) -> dict[str, Any]:
+        asked = AskingFlags.own(self)
+        return {**asked, "generators.0.n": self.n, "generators.0.temperature": self.temperature}
 
 
 def overrides_of(
-    flags: SettingFlags, config: Path | None, *, environ: Mapping[str, str]
+    flags: AskingFlags, config: Path | None, *, environ: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return dotted keys and values, as `load_settings` takes them.
 
     Raises ConfigError for a --set that is not TABLE.KEY=VALUE.
     """
     overrides = dict(_assignment(text) for text in flags.set or ())
-    name, is_known = _first_endpoint(overrides, config, environ)
-    given: dict[str, Any] = {
-        "judges.0.model": flags.model,
-        "judges.0.prompt": flags.prompt,
-        "run.rule": flags.rule,
-    }
+    name, is_known = _first_endpoint(flags.asker, overrides, config, environ)
+    given = flags.own()
     # Tuning an endpoint that does not exist would make one, at an address nobody gave.
     if is_known or flags.base_url is not None:
         given[f"endpoints.{name}.base_url"] = flags.base_url
         given[f"endpoints.{name}.max_in_flight"] = flags.max_in_flight
         given[f"endpoints.{name}.timeout_s"] = flags.timeout_s
     return overrides | {key: value for key, value in given.items() if value is not None}
+
+
+def keyless_line(
+    flags: AskingFlags, settings: Settings, *, environ: Mapping[str, str]
+) -> str | None:
+    """Return what to say where a key is set, an address is given, and the key does not go there.
+
+    A key belongs to the address it was made for, so it is sent to another only when told.
+    """
+    asked: tuple[Judge | Generator, ...] = (
+        settings.judges if flags.asker == SettingFlags.asker else settings.generators
+    )
+    if flags.base_url is None or not environ.get(KEY_VARIABLE) or not asked:
+        return None
+    endpoint = settings.endpoint_of(asked[0])
+    if endpoint.api_key_env is not None:
+        return None
+    return (
+        f"no key is sent to {endpoint.base_url}; name one with "
+        f"--set endpoints.{asked[0].endpoint}.api_key_env={KEY_VARIABLE}"
+    )
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -64,15 +137,15 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def _first_endpoint(
-    overrides: Mapping[str, Any], config: Path | None, environ: Mapping[str, str]
+    asker: str, overrides: Mapping[str, Any], config: Path | None, environ: Mapping[str, str]
 ) -> tuple[str, bool]:
-    """Return the name of the first judge's endpoint, and whether it can be used as it is."""
+    """Return the name of the first asker's endpoint, and whether it can be used as it is."""
     tree = _tree(config)
-    judges, endpoints = tree.get("judges"), tree.get("endpoints")
-    first = judges[0] if isinstance(judges, list) and judges else {}
+    askers, endpoints = tree.get(asker), tree.get("endpoints")
+    first = askers[0] if isinstance(askers, list) and askers else {}
     name = (
-        overrides.get("judges.0.endpoint")
-        or environ.get("JUDGE_JUDGES__0__ENDPOINT")
+        overrides.get(f"{asker}.0.endpoint")
+        or environ.get(f"JUDGE_{asker.upper()}__0__ENDPOINT")
         or (first.get("endpoint") if isinstance(first, dict) else None)
         or "default"
     )

@@ -2,7 +2,9 @@
 
 from collections import Counter
 
-from judge.cli.visible import on_one_line
+from judge.cli.gate_words import Gates, gates_of
+from judge.cli.spending_words import spending_fields, spent_so_far
+from judge.cli.visible import cut_short, in_ascii, on_one_line
 from judge.progress import Progress
 
 _SEPARATOR = " | "
@@ -16,15 +18,16 @@ def progress_line(
 
     `rate` is judgments per second, lately. `problem` says why requests are being repeated now.
     """
+    gates = gates_of(progress.gates())
     line = f"{progress.done:,}/{progress.total:,}"
-    for wordings in _parts(progress, elapsed_s, rate):
+    for wordings in _parts(progress, elapsed_s, rate, gates):
         for wording in wordings:
             if len(line) + len(_SEPARATOR) + len(wording) <= width:
                 line += _SEPARATOR + wording
                 break
     room = width - len(line) - len(_SEPARATOR)
-    if problem and room >= _SHORTEST_PROBLEM:
-        line += _SEPARATOR + _cut(_ascii(problem), room)
+    if problem and not gates.are_paused and room >= _SHORTEST_PROBLEM:
+        line += _SEPARATOR + cut_short(in_ascii(problem), room)
     return line[:width]
 
 
@@ -38,13 +41,18 @@ def progress_record(progress: Progress, elapsed_s: float, rate: float, *, proble
     }
     if rate > 0:
         fields["left_s"] = round(progress.pending / rate)
-    fields["in_flight"] = progress.in_flight
+    gates = gates_of(progress.gates())
+    fields["in_flight"] = max(0, progress.in_flight - gates.waiting)
+    fields.update(gates.fields)
     fields["repeated"] = progress.sends_repeated
     fields.update(progress.statuses)
     if progress.compared:
         fields["flips_percent"] = f"{100 * progress.flipped / progress.compared:.1f}"
+    fields.update(spending_fields(progress.budget))
+    if progress.stage:
+        fields["stage"] = repr(in_ascii(progress.stage))
     words = " ".join(f"{key}={value}" for key, value in fields.items())
-    tail = f" problem={_ascii(problem)!r}" if problem else ""
+    tail = f" problem={in_ascii(problem)!r}" if problem else ""
     return f"progress {words}{tail}"
 
 
@@ -87,14 +95,19 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
-def _parts(progress: Progress, elapsed_s: float, rate: float) -> list[tuple[str, ...]]:
+def _parts(
+    progress: Progress, elapsed_s: float, rate: float, gates: Gates
+) -> list[tuple[str, ...]]:
     """Return what a line says after the counts, each part with its shorter wordings."""
     time = duration(elapsed_s)
     left = f"{duration(progress.pending / rate)} left" if rate > 0 else ""
     parts: list[tuple[str, ...]] = [
+        *([(in_ascii(progress.stage),)] if progress.stage else []),
         (per_second(rate),),
         (f"{time}, {left}", left) if left else (time,),
-        (f"{progress.in_flight} in flight",),
+        (f"{max(0, progress.in_flight - gates.waiting)} in flight",),
+        *gates.parts,
+        *([(spent,)] if (spent := spent_so_far(progress.budget)) else []),
     ]
     if progress.sends_repeated:
         reasons = retries(progress)
@@ -106,12 +119,3 @@ def _parts(progress: Progress, elapsed_s: float, rate: float) -> list[tuple[str,
     if progress.compared:
         parts.append((f"flips {percent(progress.flipped, progress.compared)}",))
     return parts
-
-
-def _ascii(text: str) -> str:
-    """Return text whose length is its width on any terminal."""
-    return on_one_line(text).encode("ascii", "backslashreplace").decode("ascii")
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 3] + "..."

@@ -55,8 +55,16 @@ class ProgressView:
         """Show these counts from now on."""
         now_s = time.monotonic()
         self._began_s = now_s
+        self._rates = RateWindow()
         self._rates.rate(now_s, progress.judged)
+        self._problems = 0
         self._progress = progress
+
+    def begin_reading(self, source: str) -> None:
+        """Show that an input is being read, until there are counts."""
+        self._progress = None
+        self._source = source
+        self._began_s = time.monotonic()
 
     def __enter__(self) -> Self:
         if not self._talk.is_quiet:
@@ -94,11 +102,16 @@ class ProgressView:
             self._put(progress_record(progress, elapsed_s, rate, problem=problem))
 
     def _recent_problem(self, progress: Progress, now_s: float) -> str:
-        """Return the last problem while requests are being repeated or given up, else nothing."""
+        """Return the last problem while requests are being repeated or given up, else nothing.
+
+        It stays for as long as its request waits: a job that waits must not look like one that
+        hangs.
+        """
         problems = progress.sends_repeated + progress.deferred.total()
         if problems != self._problems:
             self._problems, self._problem_at_s = problems, now_s
-        return progress.last_problem if now_s - self._problem_at_s < PROBLEM_STAYS_S else ""
+        stays_s = max(PROBLEM_STAYS_S, progress.last_wait_s)
+        return progress.last_problem if now_s - self._problem_at_s < stays_s else ""
 
     def _put(self, line: str) -> None:
         if self._talk.is_live:

@@ -1,20 +1,27 @@
-"""`judge run`: label pairs."""
+"""`judge run`: label pairs, or prompts whose candidates are generated first."""
 
 import asyncio
 import os
+import shlex
 from pathlib import Path
 
 from judge.api import DEFAULT_LEDGER, arun
 from judge.cli.configured import config_path
 from judge.cli.cost import show_cost
 from judge.cli.inputs import Input, InputFlags
-from judge.cli.overrides import SettingFlags, overrides_of
+from judge.cli.mapping import MapFlags
+from judge.cli.overrides import SettingFlags, keyless_line, overrides_of
 from judge.cli.progress_view import ProgressView
 from judge.cli.signals import ending_on_signals
-from judge.cli.summary import closing_lines, early_end, intake_lines, opening_lines
+from judge.cli.summary import closing_lines, early_end
 from judge.cli.talk import Talk, talk_on_stderr
+from judge.cli.telling import tell_beginning, tell_generated
 from judge.config import Settings
 from judge.desk import Stop
+from judge.errors import ConfigError
+from judge.from_prompts import needs_candidates
+from judge.generating import KIND, GenerateResult
+from judge.intake import IntakeReport
 from judge.loading import load_settings
 from judge.pipeline import RunResult
 from judge.progress import Progress
@@ -28,18 +35,21 @@ def command(
     ledger: Path = DEFAULT_LEDGER,
     settings: SettingFlags | None = None,
     lines: InputFlags | None = None,
+    columns: MapFlags | None = None,
     dry_run: bool = False,
     quiet: bool = False,
 ) -> int:
     """Judge every pair of a file in both orders and keep every reply in a ledger.
 
     Interrupted, killed or out of reach of its endpoint, it resumes when the same command is run
-    again: what is stored is never asked twice.
+    again: what is stored is never asked twice. A file of prompts is answered by the [[generators]]
+    of the config first, and the pairs of their answers are judged.
 
     Parameters
     ----------
     input_
-        JSON Lines file of pairs; - reads standard input.
+        JSON Lines file of pairs or of prompts, or a table with its --map; - reads pairs from
+        standard input.
     config
         Settings as TOML. ./judge.toml is used where it exists.
     ledger
@@ -51,37 +61,67 @@ def command(
     """
     talk = talk_on_stderr(is_quiet=quiet)
     config = config_path(config, talk)
-    overrides = overrides_of(settings or SettingFlags(), config, environ=os.environ)
+    flags = settings or SettingFlags()
+    overrides = overrides_of(flags, config, environ=os.environ)
     resolved = load_settings(config, overrides, environ=os.environ)
     chosen = lines or InputFlags()
     if dry_run:
+        _refuse_map(columns)
+        _refuse_prompts(input_, resolved)
         return show_cost(input_, resolved, ledger, lines=chosen, talk=talk)
-    return asyncio.run(_run(input_, resolved, ledger, lines=chosen, talk=talk))
+    if (line := keyless_line(flags, resolved, environ=os.environ)) is not None:
+        talk.say(line)
+    return asyncio.run(_run(input_, resolved, ledger, lines=chosen, columns=columns, talk=talk))
 
 
 async def _run(
-    source: str, settings: Settings, ledger: Path, *, lines: InputFlags, talk: Talk
+    source: str,
+    settings: Settings,
+    ledger: Path,
+    *,
+    lines: InputFlags,
+    columns: MapFlags | None,
+    talk: Talk,
 ) -> int:
     stop = Stop()
     with ending_on_signals(stop, talk) as interrupts:
-        result = await watched_run(source, settings, ledger, lines=lines, stop=stop, talk=talk)
+        result = await watched_run(
+            source, settings, ledger, lines=lines, columns=columns, stop=stop, talk=talk
+        )
     return interrupts.exit_code or result.exit_code
 
 
 async def watched_run(
-    source: str, settings: Settings, ledger: Path, *, lines: InputFlags, stop: Stop, talk: Talk
+    source: str,
+    settings: Settings,
+    ledger: Path,
+    *,
+    lines: InputFlags,
+    columns: MapFlags | None = None,
+    stop: Stop,
+    talk: Talk,
 ) -> RunResult:
     """Run a job with its progress shown, and say how it began and how it ended."""
 
-    def begin(progress: Progress) -> None:
-        talk.say("\n".join(opening_lines(progress, settings, ledger)))
-        if lines.retry:
+    columns = columns or MapFlags()
+
+    def begin(progress: Progress, intake: IntakeReport) -> None:
+        tell_beginning(talk, progress, intake, settings=settings, ledger=ledger)
+        if intake.votes:
+            talk.say(f"stored {intake.new_votes:,} new of {intake.votes:,} votes in the rows")
+        if lines.retry and progress.kind != KIND:
             talk.say(f"asking again what ended as {' or '.join(lines.retry)}")
         view.begin(progress)
+
+    def end_generating(result: GenerateResult) -> None:
+        tell_generated(talk, result)
+        view.begin_reading(str(result.out or source))
 
     with ProgressView(talk, source) as view:
         result = await arun(
             source,
+            map=columns.map,
+            values=columns.values,
             settings=settings,
             ledger=ledger,
             limit=lines.limit,
@@ -91,10 +131,26 @@ async def watched_run(
             skip_bad_lines=lines.skip_bad_lines,
             stop=stop,
             on_start=begin,
+            on_generated=end_generating,
         )
-    for line in intake_lines(result.intake):
-        talk.warn(line)
+    if not result.is_judged:
+        return result  # how the generation ended is said already
     if (why := early_end(result)) is not None:
         talk.warn(f"error: {why}")
     talk.say("\n".join(closing_lines(result)))
     return result
+
+
+def _refuse_prompts(source: str, settings: Settings) -> None:
+    if needs_candidates(source, settings):
+        raise ConfigError(
+            f"{source}: holds prompts, and --dry-run counts what judging pairs would take; make "
+            f"the pairs with judge generate {shlex.quote(source)}, or leave --dry-run out"
+        )
+
+
+def _refuse_map(columns: MapFlags | None) -> None:
+    if columns is not None and columns != MapFlags():
+        raise ConfigError(
+            "--dry-run counts JSON Lines of pairs only; leave it out, and begin with --limit 10"
+        )

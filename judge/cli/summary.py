@@ -1,13 +1,16 @@
-"""The words before and after a job. Pure."""
+"""The words before and after a job that judges, and what all jobs have in common. Pure."""
 
 import shlex
 from collections import Counter
 from pathlib import Path
 
 from judge.cli.progress_line import counts, duration, per_second, percent, retries, to_do
+from judge.cli.spending_words import spent_in_all
 from judge.cli.visible import on_one_line
 from judge.config import Settings
+from judge.generating import GenerateResult
 from judge.intake import IntakeReport
+from judge.labels import Rule
 from judge.pipeline import RunResult
 from judge.progress import Progress
 from judge.records import Outcome
@@ -23,11 +26,13 @@ def opening_lines(progress: Progress, settings: Settings, ledger: Path) -> list[
         f"{judge.display_name} ({judge.prompt}) at {settings.endpoint_of(judge).base_url}"
         for judge in settings.judges
     ]
-    pairs = progress.total // max(1, 2 * len(judges))
+    is_single = settings.run.rule is Rule.SINGLE_RANDOM
+    pairs = progress.total // max(1, (1 if is_single else 2) * len(judges))
+    orders = "one order each" if is_single else "both orders"
     return [
         f"run {progress.run_id} in ledger {ledger}",
-        f"{_many(len(judges), 'judge')}: {'; '.join(judges)}",
-        f"{_many(pairs, 'pair')} in both orders, {_many(progress.total, 'ask')}: {to_do(progress)}",
+        f"{many(len(judges), 'judge')}: {'; '.join(judges)}",
+        f"{many(pairs, 'pair')} in {orders}, {many(progress.total, 'ask')}: {to_do(progress)}",
     ]
 
 
@@ -42,31 +47,34 @@ def intake_lines(intake: IntakeReport) -> list[str]:
     return lines
 
 
-def early_end(result: RunResult) -> str | None:
+def early_end(result: RunResult | GenerateResult) -> str | None:
     """Return why a job ended before everything was asked, in one line; None if it did not."""
     if result.cause is not None:
         cause = on_one_line(str(result.cause))
         return cause if RESUME in cause else f"{cause}; {RESUME}"
     if not result.progress.pending:
+        if isinstance(result, RunResult) and not result.is_judged and result.is_interrupted:
+            return f"interrupted: nothing is judged yet; {RESUME}"
         return None
     why = "interrupted" if result.is_interrupted else _most_common(result.progress.deferred)
-    return f"{why}: {_many(result.progress.pending, 'ask')} still pending; {RESUME}"
+    return f"{why}: {many(result.progress.pending, 'ask')} still pending; {RESUME}"
 
 
 def closing_lines(result: RunResult) -> list[str]:
     """Return the five lines that end every job."""
     return [
-        f"judged    {_judged(result)}",
+        f"judged    {asked(result)}",
         f"labels    {_labels(result)}; rule {result.rule}",
         f"orders    {_orders(result)}",
-        f"requests  {_requests(result.progress)}",
+        f"requests  {requests(result.progress)}",
         f"stored    {result.ledger}, run {result.run_id}; next: {_next_step(result)}",
     ]
 
 
-def _judged(result: RunResult) -> str:
+def asked(result: RunResult | GenerateResult) -> str:
+    """Return how many asks of a run are answered, by this job and before, and how fast."""
     progress = result.progress
-    done = f"{progress.done:,} of {_many(progress.total, 'ask')}"
+    done = f"{progress.done:,} of {many(progress.total, 'ask')}"
     time = f"{result.seconds:.1f} s" if result.seconds < 60 else duration(result.seconds)
     if not progress.judged:
         return f"{done}: {to_do(progress)}; {time}"
@@ -96,19 +104,21 @@ def _orders(result: RunResult) -> str:
     flips = "no pair compared in both orders now"
     if progress.compared:
         share = percent(progress.flipped, progress.compared)
-        compared = _many(progress.compared, "pair")
+        compared = many(progress.compared, "pair")
         flips = f"{progress.flipped:,} of {compared} flipped with the order ({share})"
-    dropped = f"{result.dropped:,} of {_many(progress.total, 'ask')}"
+    dropped = f"{result.dropped:,} of {many(progress.total, 'ask')}"
     if progress.statuses:
         dropped += f" (now: {counts(progress.statuses)})"
     return f"{flips}; without a verdict {dropped}"
 
 
-def _requests(progress: Progress) -> str:
+def requests(progress: Progress) -> str:
+    """Return what sending took: retries, what is still pending and why, tokens and money."""
     reasons = Counter(
         {_shortened(reason): count for reason, count in progress.deferred.most_common()}
     )
-    return f"{retries(progress)}; pending {_with_reasons(progress.pending, reasons)}"
+    pending = _with_reasons(progress.pending, reasons)
+    return f"{retries(progress)}; pending {pending}{spent_in_all(progress)}"
 
 
 def _most_common(reasons: Counter[str]) -> str:
@@ -121,6 +131,11 @@ def _next_step(result: RunResult) -> str:
     return f"judge agree --ledger {shlex.quote(str(result.ledger))}"
 
 
+def many(count: int, noun: str) -> str:
+    """Return a count with its noun, such as "1 ask" and "4,096 asks"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _with_reasons(total: int, reasons: Counter[str]) -> str:
     return f"{total:,} ({counts(reasons)})" if reasons else f"{total:,}"
 
@@ -128,7 +143,3 @@ def _with_reasons(total: int, reasons: Counter[str]) -> str:
 def _shortened(reason: str) -> str:
     text = on_one_line(reason)
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 3] + "..."
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -23,5 +23,15 @@ def on_one_line(text: str) -> str:
     return visible(text).replace("\n", "\\n")
 
 
+def in_ascii(text: str) -> str:
+    """Return `text` on one line whose length is its width on any terminal."""
+    return on_one_line(text).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def cut_short(text: str, length: int) -> str:
+    """Return `text` with its end left out where it is longer than `length`, at least 3."""
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
 def _spelled(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

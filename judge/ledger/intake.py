@@ -32,6 +32,8 @@ class Conflict:
 
     line: int
     problem: str
+    pair_id: str | None = None
+    """Where a pair is refused: several may stand on one line."""
 
 
 def add_pairs(ledger: Ledger, run_id: str, given: Sequence[Given]) -> list[Conflict]:
@@ -50,7 +52,7 @@ def add_pairs(ledger: Ledger, run_id: str, given: Sequence[Given]) -> list[Confl
             if stored == side:
                 accepted.append(item)
             else:
-                conflicts.append(Conflict(item.line, _clash(item.pair.pair_id, stored, side)))
+                conflicts.append(clash_with(stored, item))
         if accepted:
             _insert_pairs(connection, accepted)
             selected = [(g.pair.pair_id, g.content.content_id) for g in accepted]
@@ -93,16 +95,20 @@ def add_votes(ledger: Ledger, given: Sequence[tuple[int, Vote]]) -> tuple[int, l
     with ledger.transaction() as connection:
         known = _known_pairs(connection, [vote.pair_id for _, vote in given])
         rows = [_vote_row(vote) for _, vote in given if vote.pair_id in known]
-        before = connection.scalar(select(func.count()).select_from(votes)) or 0
+        new = 0
         if rows:
-            connection.execute(insert(votes).on_conflict_do_nothing(), rows)
-        after = connection.scalar(select(func.count()).select_from(votes)) or 0
+            added = connection.execute(
+                insert(votes).on_conflict_do_nothing(),
+                rows,
+                execution_options={"preserve_rowcount": True},
+            )
+            new = added.rowcount
     unknown = [
-        Conflict(line, f'pair_id "{vote.pair_id}" is not in the ledger; import its pair first')
+        Conflict(line, unknown_pair(vote.pair_id))
         for line, vote in given
         if vote.pair_id not in known
     ]
-    return after - before, unknown
+    return new, unknown
 
 
 def add_judgments(
@@ -172,20 +178,21 @@ def _insert_pairs(connection: Connection, given: Sequence[Given]) -> None:
         }
         for g in given
     ]
-    pair_rows = [
-        {
-            "pair_id": g.pair.pair_id,
-            "content_id": g.content.content_id,
-            "is_exchanged": g.content.is_exchanged,
-            "prompt_id": g.pair.prompt.prompt_id,
-            "first_model": g.pair.first.model,
-            "second_model": g.pair.second.model,
-            "tags": to_json(g.pair.prompt.tags).decode(),
-        }
-        for g in given
-    ]
     connection.execute(insert(contents).on_conflict_do_nothing(), content_rows)
-    connection.execute(insert(pairs).on_conflict_do_nothing(), pair_rows)
+    connection.execute(insert(pairs).on_conflict_do_nothing(), [pair_row(g) for g in given])
+
+
+def pair_row(given: Given) -> dict[str, Any]:
+    """Return a given pair as its row."""
+    return {
+        "pair_id": given.pair.pair_id,
+        "content_id": given.content.content_id,
+        "is_exchanged": given.content.is_exchanged,
+        "prompt_id": given.pair.prompt.prompt_id,
+        "first_model": given.pair.first.model,
+        "second_model": given.pair.second.model,
+        "tags": to_json(given.pair.prompt.tags).decode(),
+    }
 
 
 def _characters(answer: Sequence[Message]) -> int:
@@ -193,13 +200,24 @@ def _characters(answer: Sequence[Message]) -> int:
     return sum(len(message.content) for message in answer if message.role == "assistant")
 
 
-def _clash(pair_id: str, stored: tuple[str, bool], given: tuple[str, bool]) -> str:
-    if stored[0] == given[0]:
-        return (
+def clash_with(stored: tuple[str, bool], given: Given) -> Conflict:
+    """Return why a pair cannot be taken whose id is known with another content or side."""
+    pair_id = given.pair.pair_id
+    if stored[0] == given.content.content_id:
+        problem = (
             f'pair_id "{pair_id}" is known with its two answers exchanged; '
             "give the answers in the known order, or another pair_id"
         )
-    return f'pair_id "{pair_id}" is known with another content; give this pair another pair_id'
+    else:
+        problem = (
+            f'pair_id "{pair_id}" is known with another content; give this pair another pair_id'
+        )
+    return Conflict(given.line, problem, pair_id)
+
+
+def unknown_pair(pair_id: str) -> str:
+    """Return why a fact about a pair cannot be taken."""
+    return f'pair_id "{pair_id}" is not in the ledger; import its pair first'
 
 
 def _vote_row(vote: Vote) -> dict[str, Any]:

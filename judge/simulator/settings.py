@@ -69,7 +69,7 @@ class SimulatorSettings(BaseModel):
     empty_rate: Rate = 0.0
     """Share of replies without any text, with finish_reason `stop`."""
 
-    generators: dict[str, Annotated[int, Field(ge=1, le=MOST_DRAFTS)]] = {}
+    generators: dict[str, Annotated[int, Field(ge=1, le=MOST_DRAFTS)]] = GENERATORS
     """Models that answer what is no judge prompt, by the drafts that each writes: it gives the
     best of them by the hidden truth, so one of `a` drafts beats one of `b` with probability
     a / (a + b)."""

@@ -66,6 +66,7 @@ def run_client(job: ClientJob) -> ClientRun:
     import judge
     from judge.backends import openai as backend
     from judge.config import Endpoint
+    from judge.intake import IntakeReport
     from judge.progress import Progress
     from judge.records import Judgment
     from judge.simulator.settings import MODEL
@@ -80,7 +81,7 @@ def run_client(job: ClientJob) -> ClientRun:
             watch.last_reply = time.perf_counter()
             return reply
 
-    def on_start(progress: Progress) -> None:
+    def on_start(progress: Progress, _: IntakeReport) -> None:
         watch.intake_ended = time.perf_counter()
         note = progress.note_judgment
 

@@ -1,0 +1,47 @@
+"""What a job has spent, in words. Pure."""
+
+from judge.budget import Budget
+from judge.progress import Progress
+
+
+def spent_so_far(budget: Budget | None) -> str:
+    """Return what a run has spent of its budgets, and its money where prices are known.
+
+    Nothing where neither a budget nor a price is set.
+    """
+    if budget is None:
+        return ""
+    spent, limits = budget.spent, budget.limits
+    words = []
+    if "usd" in limits:
+        words.append(f"{dollars(spent.usd)} of {dollars(limits['usd'])}")
+    elif budget.is_priced:
+        words.append(dollars(spent.usd))
+    if "tokens" in limits:
+        words.append(f"{spent.tokens:,} of {limits['tokens']:,} tokens")
+    if "requests" in limits:
+        words.append(f"{spent.requests:,} of {limits['requests']:,} requests")
+    return ", ".join(words)
+
+
+def spending_fields(budget: Budget | None) -> dict[str, object]:
+    """Return the same as fields of a record."""
+    if budget is None or not spent_so_far(budget):
+        return {}
+    spent = budget.spent
+    fields: dict[str, object] = {"requests": spent.requests, "tokens": spent.tokens}
+    return fields | ({"usd": f"{spent.usd:.4f}"} if budget.is_priced else {})
+
+
+def spent_in_all(progress: Progress) -> str:
+    """Return the tokens of a job and what its run has spent, to follow other words."""
+    words = ""
+    if progress.input_tokens or progress.output_tokens:
+        words = f"; tokens {progress.input_tokens:,} in, {progress.output_tokens:,} out"
+    spent = spent_so_far(progress.budget)
+    return f"{words}; spent {spent}" if spent else words
+
+
+def dollars(usd: float) -> str:
+    """Return an amount of money with the digits that matter: "$0.0312", "$12.50"."""
+    return f"${usd:,.4f}" if usd < 1 else f"${usd:,.2f}"
