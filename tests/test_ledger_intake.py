@@ -136,7 +136,12 @@ def test_exchanging_the_sides_of_a_given_pair_exchanges_its_label_and_nothing_el
     same_answers = first == second
     outcome = labels["one"].outcome
     mirrored = outcome if same_answers else EXCHANGED.get(outcome, outcome)
-    assert labels["two"] == labels["one"].model_copy(update={"pair_id": "two", "outcome": mirrored})
+    p = labels["one"].probability
+    expected = {"pair_id": "two", "outcome": mirrored}
+    if p is not None and not same_answers:
+        assert labels["two"].probability == pytest.approx(1 - p)
+        expected |= {name: getattr(labels["two"], name) for name in ("probability", "margin")}
+    assert labels["two"] == labels["one"].model_copy(update=expected)
 
 
 def test_the_answer_that_won_is_the_same_text_whichever_side_it_was_given_on() -> None:
