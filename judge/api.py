@@ -270,6 +270,8 @@ def init(folder: str | Path = ".") -> tuple[Path, ...]:
 def cost(
     pairs: str | Path,
     *,
+    map: str | None = None,
+    values: str | None = None,
     settings: Settings | None = None,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -288,13 +290,16 @@ def cost(
     counted as done.
     """
     from judge.estimating import estimate_job
+    from judge.mapping import table_map
     from judge.pipeline import JobInput
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ
     )
     return estimate_job(
-        JobInput(str(pairs), Selection(limit, sample, seed), skip_bad_lines),
+        JobInput(
+            str(pairs), Selection(limit, sample, seed), skip_bad_lines, table_map(map, values)
+        ),
         resolved,
         Path(ledger),
         retry=frozenset(Status(name) for name in retry),

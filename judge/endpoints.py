@@ -35,7 +35,7 @@ def check_rates(settings: Settings, askers: Iterable[Asker], *, longest: int = 1
     for asker in askers:
         tpm, most = settings.endpoints[asker.endpoint].tpm, longest * asker.max_tokens
         if tpm is not None and most > tpm:
-            again = f", asked for with {longest} times as many where it is cut" * (longest > 1)
+            again = f", and {longest} times that where it is cut" * (longest > 1)
             raise ConfigError(
                 f'endpoint "{asker.endpoint}": tpm = {tpm:,} has no room for one reply of '
                 f'"{asker.name}" (max_tokens {asker.max_tokens:,}{again}); raise tpm to at least '

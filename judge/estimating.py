@@ -137,7 +137,7 @@ def _chunks(job: JobInput, intake: IntakeReport) -> Iterator[list[Content]]:
     chunk: list[Content] = []
     characters = 0
     source = "<stdin>" if job.path == "-" else job.path
-    for line in selected_lines(job.path, job.selection):
+    for line in selected_lines(job.path, job.selection, job.mapping):
         if isinstance(line, BadLine):
             intake.refuse(str(line))
             continue

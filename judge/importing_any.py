@@ -40,10 +40,7 @@ def import_any(
         return import_fastchat(
             paths, ledger_path, allows_tie=allows_tie, skip_bad_lines=skip_bad_lines
         )
-    if len(paths) != 1:
-        raise ConfigError(
-            f"{len(paths)} files, and only --from takes several; import them one by one"
-        )
+    _check_single(paths, kind, table, selection)
     if table is not None:
         return import_table(
             paths[0],
@@ -53,16 +50,26 @@ def import_any(
             selection=selection,
             skip_bad_lines=skip_bad_lines,
         )
-    if selection != Selection(seed=selection.seed):
+    assert kind is not None  # as checked
+    return import_records(
+        paths[0], kind, ledger_path, allows_tie=allows_tie, skip_bad_lines=skip_bad_lines
+    )
+
+
+def _check_single(
+    paths: Sequence[str], kind: ImportKind | None, table: TableMap | None, selection: Selection
+) -> None:
+    if len(paths) != 1:
+        raise ConfigError(
+            f"{len(paths)} files, and only --from takes several; import them one by one"
+        )
+    if table is None and selection != Selection(seed=selection.seed):
         raise ConfigError("--limit, --sample: only rows of a table are selected; give its --map")
-    if kind is None:
+    if table is None and kind is None:
         raise ConfigError(
             f"say what {paths[0]} holds: --kind {'|'.join(ImportKind)} for our own JSON Lines, "
             f"--map for a table of other columns, or --from {'|'.join(ForeignFormat)}"
         )
-    return import_records(
-        paths[0], kind, ledger_path, allows_tie=allows_tie, skip_bad_lines=skip_bad_lines
-    )
 
 
 def _check_foreign(

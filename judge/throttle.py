@@ -91,7 +91,7 @@ class Throttle:
             raise ConfigError(
                 f'endpoint "{self._name}": one request needs about {tokens:,} tokens (prompt about '
                 f"{prompt:,}, max_tokens {request.max_tokens:,}), but tpm allows {self._tpm:,} a "
-                "minute; raise tpm of the endpoint, or lower max_tokens of the judge"
+                "minute; raise tpm of the endpoint, or lower max_tokens"
             )
         return tokens
 

@@ -1,6 +1,7 @@
 """Asking what a run lacks: commits before slots, passes, stops, outages and failing ledgers."""
 
 import asyncio
+import json
 import os
 import random
 import subprocess
@@ -19,7 +20,7 @@ from judge.admission import Limits
 from judge.asking import JudgePool, ask_missing
 from judge.config import Endpoint, Judge
 from judge.desk import EndpointPool, Stop
-from judge.errors import EndpointError, EvenhandError, LedgerError, TransientError
+from judge.errors import ConfigError, EndpointError, EvenhandError, LedgerError, TransientError
 from judge.intake import Selection, read_input
 from judge.judging import resolve_judge
 from judge.ledger.runs import begin_run
@@ -405,6 +406,43 @@ async def test_a_stop_ends_the_waits_for_retries(tmp_path: Path) -> None:
     assert result.is_interrupted
     assert result.seconds == pytest.approx(20.0, abs=1.0)
     assert rows(ledger) == []
+
+
+@in_virtual_time
+async def test_what_a_stop_kept_from_being_sent_is_no_failure(tmp_path: Path) -> None:
+    stop = Stop()
+
+    def answer(_: Sent) -> Scripted:
+        if len(server.chats) == 3:
+            stop.request()
+        return completion()
+
+    given = write_pairs(tmp_path / "pairs.jsonl", 20)
+    ledger = tmp_path / "l.db"
+    async with scripted_server(answer) as server:
+        settings = settings_for(server.base_url, max_in_flight=8, rpm=20)
+        result = await judge.arun(given, settings=settings, ledger=ledger, stop=stop)
+        assert len(server.chats) == len(rows(ledger)) == 3
+    assert (result.is_interrupted, result.progress.pending) == (True, 37)
+    assert (result.progress.deferred, result.progress.last_problem) == ({}, "")
+    assert rows(ledger, "deferrals") == []
+
+
+@in_virtual_time
+async def test_a_pair_that_no_minute_has_room_for_ends_the_job_with_the_rest_stored(
+    tmp_path: Path,
+) -> None:
+    given = write_pairs(tmp_path / "pairs.jsonl", 4)
+    with given.open("a") as file:
+        file.write(json.dumps({"prompt": "x " * 4000, "first": "a", "second": "b"}) + "\n")
+    ledger = tmp_path / "l.db"
+    async with scripted_server([completion()]) as server:
+        settings = settings_for(server.base_url, max_in_flight=1, tpm=2000)
+        result = await judge.arun(given, settings=settings, ledger=ledger)
+        assert len(server.chats) == len(rows(ledger)) == 8
+    assert isinstance(result.cause, ConfigError)
+    assert "but tpm allows 2,000 a minute; raise tpm" in str(result.cause)
+    assert (result.exit_code, result.progress.pending) == (4, 2)
 
 
 TOO_BIG = """

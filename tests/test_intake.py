@@ -206,6 +206,15 @@ def test_an_input_of_bad_lines_alone_is_refused_even_then(tmp_path: Path, ledger
     assert list_runs(ledger) == []
 
 
+def test_a_file_of_prompts_is_named_as_such_and_leaves_no_run(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    path = write(tmp_path, json.dumps({"prompt": "Q?"}), json.dumps({"prompt": "R?"}))
+    with pytest.raises(InputError, match="holds prompts where pairs are needed"):
+        read(ledger, path, skip_bad_lines=True)
+    assert list_runs(ledger) == []
+
+
 def test_many_bad_lines_are_named_first_and_then_counted(tmp_path: Path, ledger: Ledger) -> None:
     path = write(tmp_path, *["{"] * 25)
     with pytest.raises(InputError) as caught:
@@ -214,6 +223,13 @@ def test_many_bad_lines_are_named_first_and_then_counted(tmp_path: Path, ledger:
     assert len(lines) == 12
     assert lines[9].startswith(f"{path}:10: ")
     assert lines[10] == "and 15 more bad lines"
+
+
+def test_pairs_that_are_known_with_other_tags_are_counted(tmp_path: Path, ledger: Ledger) -> None:
+    read(ledger, write(tmp_path, row(1), row(2, tags={"n": 1})), "r1")
+    report = read(ledger, write(tmp_path, row(1), row(2, tags={"n": 2}), row(3)), "r2")
+    assert (report.pairs, report.differing, report.differing_fields) == (3, 1, {"tags": 1})
+    assert report.n_warnings == len(report.warnings) == 1
 
 
 def test_odd_pairs_are_kept_and_warned_about(tmp_path: Path, ledger: Ledger) -> None:

@@ -1,25 +1,33 @@
 """What a running job shows: the live line, the record for logs, the rate, the five last words."""
 
+import dataclasses
 import io
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judge.admission import WaitReason
+from judge.breaker import BreakerState
+from judge.budget import Budget, Spending
 from judge.cli import progress_view
 from judge.cli.progress_line import duration, progress_line, progress_record, retries, to_do
 from judge.cli.progress_view import ProgressView, RateWindow
 from judge.cli.summary import closing_lines, early_end, intake_lines
 from judge.cli.talk import Talk, can_rewrite
 from judge.cli.visible import on_one_line, visible
-from judge.errors import AccountError
+from judge.errors import AccountError, ThrottledError
 from judge.intake import IntakeReport
 from judge.pipeline import RunResult
+from judge.pricing import Price
 from judge.progress import Progress
+from judge.throttle import ThrottleView
 
 ATTENDED = {"TERM": "xterm"}
 
@@ -135,6 +143,135 @@ def test_one_repeated_request_is_a_retry_and_two_are_retries() -> None:
     assert retries(Progress()) == "0 retries"
 
 
+# What requests wait for
+
+
+def gate(**more: Any) -> ThrottleView:
+    """A throttle that lets everything through, but for what is said."""
+    well: dict[str, Any] = {
+        "limit": 100, "max_in_flight": 100, "in_flight": 0, "waiting": 0, "waiting_for": None,
+        "breaker": BreakerState.CLOSED, "next_probe_s": None, "last_failure": "it refuses",
+    }  # fmt: skip
+    return ThrottleView(**(well | more))
+
+
+@dataclass
+class Gated(Progress):
+    """Counts whose endpoints are in a given state."""
+
+    views: dict[str, ThrottleView] = field(default_factory=dict)
+
+    def gates(self) -> dict[str, ThrottleView]:
+        return self.views
+
+
+def waiting_line(width: int = 200, *, problem: str = "", **views: ThrottleView) -> str:
+    progress = Gated(total=9, judged=1, in_flight=20, views=views)
+    return progress_line(progress, 5.0, 1.0, width, problem=problem)
+
+
+def record_of(**views: ThrottleView) -> str:
+    return progress_record(Gated(total=9, judged=1, in_flight=20, views=views), 5.0, 1.0)
+
+
+DOWN = gate(
+    limit=1, waiting=15, waiting_for=WaitReason.BREAKER, breaker=BreakerState.OPEN,
+    next_probe_s=11.2, last_failure="local: HTTP 503: out\nof order",
+)  # fmt: skip
+
+
+def test_nothing_extra_is_said_while_all_is_well() -> None:
+    assert waiting_line(local=gate()) == "1/9 | 1.0/s | 5 s, 8 s left | 20 in flight"
+    assert record_of(local=gate()) == (
+        "progress done=1 total=9 elapsed_s=5 rate_per_s=1.0 left_s=8 in_flight=20 repeated=0"
+    )
+
+
+def test_a_lowered_limit_is_shown_and_those_who_wait_for_it_are_not_in_flight() -> None:
+    slowed = gate(limit=8, waiting=12, waiting_for=WaitReason.SLOT)
+    assert waiting_line(local=slowed).endswith("| 8 in flight | limit 8/100")
+    assert record_of(local=slowed).endswith("in_flight=8 limit=8/100 repeated=0")
+    assert waiting_line(local=gate(limit=99)).endswith("| 20 in flight | limit 99/100")
+
+
+@pytest.mark.parametrize("reason", [WaitReason.RPM, WaitReason.TPM])
+def test_a_wait_for_a_rate_says_which_and_for_how_many(reason: WaitReason) -> None:
+    held = gate(waiting=12, waiting_for=reason)
+    assert waiting_line(local=held).endswith(
+        f"| 8 in flight | limit 100/100 | 12 wait for {reason.value}"
+    )
+    assert f"limit=100/100 wait_for_{reason.value}=12" in record_of(local=held)
+
+
+def test_a_failing_endpoint_is_named_with_its_last_failure_and_the_next_try() -> None:
+    assert waiting_line(local=DOWN, problem="local: HTTP 500 (waiting 3.0 s)").endswith(
+        "| 5 in flight | paused: local fails, next try in 12 s: HTTP 503: out\\nof order"
+    )
+    assert waiting_line(90, local=DOWN).endswith("| paused: local fails, next try in 12 s")
+    probing = dataclasses.replace(DOWN, breaker=BreakerState.HALF_OPEN, next_probe_s=0.0)
+    assert "paused: local fails, trying it now: HTTP 503" in waiting_line(local=probing)
+    assert "paused_s.local=12 failure.local='HTTP 503: out" in record_of(local=DOWN)
+
+
+def test_several_endpoints_are_told_apart_by_name() -> None:
+    line = waiting_line(near=gate(limit=8), far=gate(waiting=3, waiting_for=WaitReason.TPM))
+    assert line.endswith("| near limit 8/100 | far limit 100/100 | far 3 wait for tpm")
+    record = record_of(near=gate(limit=8), far=gate(waiting=3, waiting_for=WaitReason.TPM))
+    assert "limit.near=8/100 limit.far=100/100 wait_for_tpm.far=3" in record
+    both = waiting_line(300, near=gate(limit=8), far=dataclasses.replace(DOWN, last_failure="x"))
+    assert both.index("paused: far fails") < both.index("near limit 8/100")
+
+
+def test_what_a_job_does_beside_asking_is_said_first() -> None:
+    progress = busy()
+    with progress.at_stage("reaching local"):
+        assert progress_line(progress, 1.0, 0.0, 60).startswith("1,204/4,096 | reaching local | ")
+        assert "stage='reaching local'" in progress_record(progress, 1.0, 0.0)
+    assert "reaching" not in progress_line(progress, 1.0, 0.0, 60)
+
+
+# What is spent
+
+
+def spent_by(budget: Budget) -> tuple[str, str]:
+    progress = Progress(total=9, judged=1, budget=budget, input_tokens=1200, output_tokens=300)
+    closing = closing_lines(ended(progress))[3]
+    return progress_line(progress, 5.0, 0.0, 200), closing
+
+
+PRICES = {"m": Price(input_per_million=1.0, output_per_million=10.0)}
+SPENT = Spending(requests=57, tokens=12_345, usd=0.0812)
+
+
+def test_tokens_are_told_at_the_end_and_no_money_where_no_price_is_known() -> None:
+    budget = Budget(spent=SPENT)
+    budget.check_models(["m"])
+    line, closing = spent_by(budget)
+    assert line.endswith("0 in flight")
+    assert closing == "requests  0 retries; pending 8; tokens 1,200 in, 300 out"
+
+
+def test_money_is_told_where_every_model_has_a_price() -> None:
+    budget = Budget(prices=PRICES, spent=SPENT)
+    budget.check_models(["m"])
+    line, closing = spent_by(budget)
+    assert line.endswith("| $0.0812")
+    assert closing.endswith("; tokens 1,200 in, 300 out; spent $0.0812")
+    budget.check_models(["m", "unpriced"])
+    assert "$" not in "".join(spent_by(budget))
+
+
+def test_a_budget_is_told_with_what_is_left_of_it() -> None:
+    budget = Budget(requests=100, tokens=1_000_000, usd=20.0, prices=PRICES, spent=SPENT)
+    budget.check_models(["m"])
+    line, closing = spent_by(budget)
+    words = "$0.0812 of $20.00, 12,345 of 1,000,000 tokens, 57 of 100 requests"
+    assert line.endswith(f"| {words}")
+    assert closing.endswith(f"; spent {words}")
+    record = progress_record(Progress(total=9, budget=budget), 5.0, 0.0)
+    assert record.endswith("requests=57 tokens=12345 usd=0.0812")
+
+
 # The rate
 
 
@@ -194,6 +331,34 @@ def test_the_last_problem_is_shown_while_it_is_fresh(monkeypatch: pytest.MonkeyP
         view.begin(progress)
         wait_for(lambda: "waiting 4.0 s" in stream.getvalue())
         wait_for(lambda: "waiting" not in stream.getvalue().split("\r")[-1])
+
+
+def test_a_problem_is_shown_for_as_long_as_its_request_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress_view, "PROBLEM_STAYS_S", 0.0)
+    progress = Progress(total=3)
+    view = ProgressView(talk_to(Terminal()), "pairs.jsonl")
+    progress.note_wait(ThrottledError("local: HTTP 429", 60.0), 62.0)
+    assert view._recent_problem(progress, 100.0) == "local: HTTP 429 (waiting 62.0 s)"
+    assert view._recent_problem(progress, 161.0) == "local: HTTP 429 (waiting 62.0 s)"
+    assert view._recent_problem(progress, 163.0) == ""
+
+
+def test_a_second_part_begins_with_counts_and_a_rate_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress_view, "REFRESH_S", 0.001)
+    monkeypatch.setattr(progress_view, "READING_SHOWS_AFTER_S", 0.0)
+    stream = Terminal()
+    with ProgressView(talk_to(stream), "prompts.jsonl") as view:
+        view.begin(busy())
+        wait_for(lambda: "1,204/4,096" in stream.getvalue())
+        view.begin_reading("made.jsonl")
+        wait_for(lambda: "reading made.jsonl" in stream.getvalue())
+        view.begin(Progress(total=7))
+        wait_for(lambda: "0/7" in stream.getvalue())
+    assert "-" not in stream.getvalue(), "no rate is negative"
 
 
 def test_a_quiet_job_starts_no_view() -> None:

@@ -8,6 +8,7 @@ from judge.cli.configured import config_path
 from judge.cli.cost_view import estimate_lines, sample_lines
 from judge.cli.documents import document_text
 from judge.cli.inputs import Input, InputFlags
+from judge.cli.mapping import MapFlags
 from judge.cli.overrides import SettingFlags, overrides_of
 from judge.cli.summary import intake_lines
 from judge.cli.talk import Talk, talk_on_stderr
@@ -27,6 +28,7 @@ def command(
     ledger: Path = DEFAULT_LEDGER,
     settings: SettingFlags | None = None,
     lines: InputFlags | None = None,
+    columns: MapFlags | None = None,
     json: bool = False,
 ) -> int:
     """Say what judging a file would take: calls, tokens, money and time. Sends nothing.
@@ -49,7 +51,15 @@ def command(
     path = config_path(config, talk)
     overrides = overrides_of(settings or SettingFlags(), path, environ=os.environ)
     resolved = load_settings(path, overrides, environ=os.environ)
-    return show_cost(input_, resolved, ledger, lines=lines or InputFlags(), talk=talk, json=json)
+    return show_cost(
+        input_,
+        resolved,
+        ledger,
+        lines=lines or InputFlags(),
+        columns=columns,
+        talk=talk,
+        json=json,
+    )
 
 
 def show_cost(
@@ -58,6 +68,7 @@ def show_cost(
     ledger: Path,
     *,
     lines: InputFlags,
+    columns: MapFlags | None = None,
     talk: Talk,
     json: bool = False,
 ) -> int:
@@ -67,8 +78,11 @@ def show_cost(
         if talk.is_live and not talk.is_quiet:
             talk.show(f"{pairs:,} pairs read")
 
+    columns = columns or MapFlags()
     estimate = cost(
         source,
+        map=columns.map,
+        values=columns.values,
         settings=settings,
         ledger=ledger,
         limit=lines.limit,

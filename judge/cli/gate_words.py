@@ -43,7 +43,7 @@ def gates_of(views: Mapping[str, ThrottleView]) -> Gates:
 def _add_pause(gates: Gates, name: str, view: ThrottleView) -> None:
     seconds = math.ceil(view.next_probe_s or 0)
     when = f"next try in {seconds} s" if seconds else "trying it now"
-    failure = cut_short(in_ascii(view.last_failure), _LONGEST_FAILURE)
+    failure = cut_short(in_ascii(view.last_failure).removeprefix(f"{name}: "), _LONGEST_FAILURE)
     pause = f"paused: {name} fails, {when}"
     gates.parts.insert(0, (f"{pause}: {failure}", pause))
     key = name.replace(" ", "_")

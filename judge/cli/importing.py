@@ -78,9 +78,7 @@ def command(
         allows_tie=not no_ties,
         skip_bad_lines=skip_bad_lines,
     )
-    for line in intake_lines(result.report):
-        talk.warn(line)
-    for line in left_out_lines(result):
+    for line in (*intake_lines(result.report), *left_out_lines(result)):
         talk.warn(line)
     talk.say("\n".join(imported_lines(result, ledger)))
     return 0

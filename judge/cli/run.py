@@ -66,9 +66,9 @@ def command(
     resolved = load_settings(config, overrides, environ=os.environ)
     chosen = lines or InputFlags()
     if dry_run:
-        _refuse_map(columns)
-        _refuse_prompts(input_, resolved)
-        return show_cost(input_, resolved, ledger, lines=chosen, talk=talk)
+        if columns is None or columns.map is None:
+            _refuse_prompts(input_, resolved)
+        return show_cost(input_, resolved, ledger, lines=chosen, columns=columns, talk=talk)
     if (line := keyless_line(flags, resolved, environ=os.environ)) is not None:
         talk.say(line)
     return asyncio.run(_run(input_, resolved, ledger, lines=chosen, columns=columns, talk=talk))
@@ -146,11 +146,4 @@ def _refuse_prompts(source: str, settings: Settings) -> None:
         raise ConfigError(
             f"{source}: holds prompts, and --dry-run counts what judging pairs would take; make "
             f"the pairs with judge generate {shlex.quote(source)}, or leave --dry-run out"
-        )
-
-
-def _refuse_map(columns: MapFlags | None) -> None:
-    if columns is not None and columns != MapFlags():
-        raise ConfigError(
-            "--dry-run counts JSON Lines of pairs only; leave it out, and begin with --limit 10"
         )
