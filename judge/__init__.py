@@ -3,27 +3,33 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from judge.api import (
-        acheck,
-        agenerate,
-        agree,
-        arun,
-        check,
-        compare_runs,
-        cost,
-        delete_run,
-        demo,
-        export,
-        generate,
-        handoff,
-        import_file,
-        init,
-        run,
-        runs,
-        show_run,
-        simulate,
-    )
+    from judge.api.deliver import agree, export, handoff, import_file
+    from judge.api.label import agenerate, arun, cost, generate, run
+    from judge.api.runs import compare_runs, delete_run, runs, show_run
+    from judge.api.start import acheck, check, demo, init, simulate
     from judge.verdicts import parse_verdict
+
+_HOMES = {
+    "agree": "judge.api.deliver",
+    "export": "judge.api.deliver",
+    "handoff": "judge.api.deliver",
+    "import_file": "judge.api.deliver",
+    "agenerate": "judge.api.label",
+    "arun": "judge.api.label",
+    "cost": "judge.api.label",
+    "generate": "judge.api.label",
+    "run": "judge.api.label",
+    "compare_runs": "judge.api.runs",
+    "delete_run": "judge.api.runs",
+    "runs": "judge.api.runs",
+    "show_run": "judge.api.runs",
+    "acheck": "judge.api.start",
+    "check": "judge.api.start",
+    "demo": "judge.api.start",
+    "init": "judge.api.start",
+    "simulate": "judge.api.start",
+    "parse_verdict": "judge.verdicts",
+}
 
 __all__ = [
     "acheck",
@@ -50,9 +56,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: `import judge` itself costs nothing."""
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module 'judge' has no attribute {name!r}")
     from importlib import import_module
 
-    home = "judge.verdicts" if name == "parse_verdict" else "judge.api"
-    return getattr(import_module(home), name)
+    return getattr(import_module(_HOMES[name]), name)

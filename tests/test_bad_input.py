@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from judge.api import arun
+from judge.api.label import arun
 from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import AccountError, ConfigError, EvenhandError, InputError, LedgerError
 from judge.labels import Rule
@@ -333,7 +333,7 @@ async def test_an_endpoint_that_repeats_the_key_in_its_error_does_not_get_it_sto
 JOB = """
 import sys
 from pathlib import Path
-from judge.api import run
+from judge.api.label import run
 from judge.config import Endpoint, Judge, Settings
 from judge.errors import EvenhandError
 pairs, ledger, url = sys.argv[1:]

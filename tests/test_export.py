@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import judge
-from judge.api import agree, export, import_file
+from judge.api.deliver import agree, export, import_file
 from judge.errors import ConfigError, EvenhandError, InputError, LedgerError
 from judge.exporting import Manifest, manifest_path
 from judge.identity import canonical, judgment_id
@@ -380,7 +380,7 @@ def start(script: str, *arguments: str) -> subprocess.Popen[str]:
 STOPS_IN_THE_MIDDLE = """
 import sys
 from importlib import import_module
-from judge.api import export
+from judge.api.deliver import export
 exporting = import_module("judge.exporting")
 make_row, made = exporting.trl_row, []
 def stopping(pair, label, **style):
@@ -394,7 +394,7 @@ export(sys.argv[2], ledger=sys.argv[1])
 """
 FULL_DISK = """
 import resource, sys
-from judge.api import export
+from judge.api.deliver import export
 from judge.errors import EvenhandError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

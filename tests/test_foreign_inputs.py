@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.chance import cohens_kappa
-from judge.api import export, import_file, run
+from judge.api.deliver import export, import_file
+from judge.api.label import run
 from judge.cli import app
 from judge.cli.door import exit_code_of
 from judge.errors import ConfigError, InputError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import judge
-from judge.api import agree, handoff, import_file
+from judge.api.deliver import agree, handoff, import_file
 from judge.cli import app
 from judge.cli.door import exit_code_of
 from judge.errors import ConfigError, EvenhandError, InputError, LedgerError

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import judge
-from judge.api import arun, import_file
+from judge.api.deliver import import_file
+from judge.api.label import arun
 from judge.config import Endpoint, Judge, Settings
 from judge.errors import InputError, LedgerError
 from judge.labelling import labelled_pairs

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from judge.desk import Stop
 from judge.config import Endpoint, Judge, Run, Settings
+from judge.desk import Stop
 from judge.errors import AccountError, ConfigError, EndpointError, UnreachableError
 from judge.intake import IntakeReport, Selection
 from judge.labelling import count_outcomes, labelled_pairs

@@ -15,7 +15,8 @@ import pytest
 from calibration.chance import cohens_kappa
 from calibration.intervals import Estimate
 from calibration.report.model import Report
-from judge.api import agree, export, import_file, run
+from judge.api.deliver import agree, export, import_file
+from judge.api.label import run
 from judge.exporting import Manifest
 from judge.pipeline import RunResult
 from judge.records import Verdict

@@ -9,7 +9,8 @@ from cyclopts.validators import Number
 
 from calibration.report.text import report_text
 from calibration.report.thresholds import Thresholds, failures
-from judge.api import DEFAULT_LEDGER, agree
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.deliver import agree
 from judge.cli.talk import talk_on_stderr
 from judge.cli.visible import visible
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from judge.api import DEFAULT_LEDGER, acheck
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.start import acheck
 from judge.check_steps import Mark, Step
 from judge.cli.configured import config_path
 from judge.cli.documents import document_text

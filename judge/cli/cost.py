@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from judge.api import DEFAULT_LEDGER, cost
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.label import cost
 from judge.cli.configured import config_path
 from judge.cli.cost_view import estimate_lines, sample_lines
 from judge.cli.documents import document_text

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from calibration.report.text import report_text
-from judge.api import DEFAULT_LEDGER
+from judge.api.base import DEFAULT_LEDGER
 from judge.cli.export import manifest_line
 from judge.cli.progress_line import to_do
 from judge.cli.progress_view import ProgressView

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from judge.api import DEFAULT_LEDGER, export
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.deliver import export
 from judge.cli.talk import talk_on_stderr
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from judge.api import DEFAULT_LEDGER, agenerate
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.label import agenerate
 from judge.cli.configured import config_path
 from judge.cli.inputs import Count
 from judge.cli.overrides import GeneratorFlags, keyless_line, overrides_of

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from judge.api import DEFAULT_LEDGER, handoff
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.deliver import handoff
 from judge.cli.talk import talk_on_stderr
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from judge.api import DEFAULT_LEDGER, import_file
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.deliver import import_file
 from judge.cli.inputs import Count
 from judge.cli.mapping import MapFlags
 from judge.cli.summary import intake_lines

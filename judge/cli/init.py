@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from judge.api import init
+from judge.api.start import init
 from judge.cli.talk import talk_on_stderr
 
 Folder = Annotated[Path, Parameter(name="DIR")]

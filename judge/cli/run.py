@@ -5,7 +5,8 @@ import os
 import shlex
 from pathlib import Path
 
-from judge.api import DEFAULT_LEDGER, arun
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.label import arun
 from judge.cli.configured import config_path
 from judge.cli.cost import show_cost
 from judge.cli.inputs import Input, InputFlags

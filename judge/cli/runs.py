@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from judge.api import DEFAULT_LEDGER, compare_runs, delete_run, runs, show_run
+from judge.api.base import DEFAULT_LEDGER
+from judge.api.runs import compare_runs, delete_run, runs, show_run
 from judge.cli.documents import document_text
 from judge.cli.runs_view import comparison_lines, deletion_lines, detail_lines, run_table
 from judge.cli.talk import Talk, talk_on_stderr

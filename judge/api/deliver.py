@@ -1,0 +1,131 @@
+"""Twins of the commands about votes and files: import, agree, export, handoff."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from judge.api.base import DEFAULT_LEDGER
+from judge.intake import Selection
+from judge.records import Outcome
+
+if TYPE_CHECKING:
+    from calibration.report.model import Report
+    from judge.exporting import Manifest
+    from judge.handing_over import Handoff
+    from judge.importing import ImportResult
+
+
+def import_file(
+    path: str | Path | Sequence[str | Path],
+    kind: str | None = None,
+    *,
+    map: str | None = None,
+    values: str | None = None,
+    from_: str | None = None,
+    ledger: str | Path = DEFAULT_LEDGER,
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    allows_tie: bool = True,
+    skip_bad_lines: bool = False,
+) -> "ImportResult":
+    """Load records made elsewhere into a ledger; return what was read and what was new.
+
+    A JSON Lines file has one `kind`: "pairs", "votes" or "judgments". A table of other columns is
+    read by `map` and `values` (as `--map` and `--values`), its pairs and votes at once unless a
+    `kind` is given, and only there `limit` and `sample` select rows. `from_` "fastchat" takes
+    several files and folders together. Raises ConfigError, InputError and LedgerError, and then
+    nothing is stored.
+    """
+    from judge.importing import ImportKind
+    from judge.importing_any import import_any
+
+    paths = [path] if isinstance(path, str | Path) else path
+    return import_any(
+        [str(each) for each in paths],
+        Path(ledger),
+        kind=None if kind is None else ImportKind(kind),
+        mapping=(map, values),
+        foreign=from_,
+        selection=Selection(limit, sample, seed),
+        allows_tie=allows_tie,
+        skip_bad_lines=skip_bad_lines,
+    )
+
+
+def agree(
+    *,
+    ledger: str | Path = DEFAULT_LEDGER,
+    gold: str | Path | None = None,
+    run: str = "latest",
+    json: str | Path | None = None,
+) -> "Report":
+    """Return how far the judges of a run agree with human votes, and with themselves.
+
+    The votes are the ledger's, or those of the file `gold`. Writes report.json to `json`.
+    """
+    from judge.audit import audit_ledger
+
+    return audit_ledger(
+        Path(ledger),
+        run_id=run,
+        gold=str(gold) if gold else None,
+        json_path=Path(json) if json else None,
+    )
+
+
+def export(
+    out: str | Path,
+    *,
+    ledger: str | Path = DEFAULT_LEDGER,
+    to: str = "trl",
+    style: str = "conversational",
+    run: str = "latest",
+    partial: bool = False,
+) -> "Manifest":
+    """Write the decided pairs of a run as training data, and a manifest beside it.
+
+    `to` is "trl" (`style` "standard" or "conversational") or "labels". Raises LedgerError while
+    asks are pending, unless `partial`.
+    """
+    from judge.exporting import ExportFormat, Style, export_ledger
+
+    return export_ledger(
+        Path(ledger),
+        Path(out),
+        to=ExportFormat(to),
+        style=Style(style),
+        run_id=run,
+        is_partial_allowed=partial,
+    )
+
+
+def handoff(
+    out: str | Path,
+    *,
+    n: int,
+    ledger: str | Path = DEFAULT_LEDGER,
+    include: Iterable[str] = (),
+    run: str = "latest",
+    seed: int = 0,
+    batch: str | None = None,
+    again: bool = False,
+    guidelines_out: str | Path | None = None,
+) -> "Handoff":
+    """Write pairs of a run as blinded tasks for people; return what was drawn, and from what.
+
+    `n` pairs are drawn uniformly; those with an outcome in `include` ("inconsistent", "tie",
+    "undecided") all come along. The ledger keeps each task's pair, sides and inclusion
+    probability, so `import_file(answers, "votes")` can un-shuffle what comes back. The same
+    arguments write the same files. Raises ConfigError and LedgerError.
+    """
+    from judge.handing_over import HandoffSettings, hand_over
+
+    outcomes = frozenset(Outcome(name) for name in include)
+    return hand_over(
+        Path(ledger),
+        Path(out),
+        settings=HandoffSettings(n, outcomes, seed=seed, is_again=again, batch=batch),
+        run_id=run,
+        guidelines_out=Path(guidelines_out) if guidelines_out else None,
+    )

@@ -1,0 +1,48 @@
+"""Twins of `judge runs`: list, show, delete, compare."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from judge.api.base import DEFAULT_LEDGER
+
+if TYPE_CHECKING:
+    from judge.ledger.deletion import Deletion
+    from judge.run_comparison import Comparison
+    from judge.run_listing import RunDetail, RunSummary
+
+
+def runs(*, ledger: str | Path = DEFAULT_LEDGER) -> "list[RunSummary]":
+    """Return the runs of a ledger with their counts, the one used last at the end."""
+    from judge.run_listing import run_summaries
+
+    return list(run_summaries(Path(ledger)))
+
+
+def show_run(run: str = "latest", *, ledger: str | Path = DEFAULT_LEDGER) -> "RunDetail":
+    """Return the settings and judges of a run, and what its replies add up to."""
+    from judge.run_listing import run_detail
+
+    return run_detail(Path(ledger), run)
+
+
+def delete_run(
+    run: str,
+    *,
+    ledger: str | Path = DEFAULT_LEDGER,
+    confirm: "Callable[[Deletion], bool] | None" = None,
+) -> "Deletion | None":
+    """Delete a run with the facts that no other run uses; votes and the pairs they name stay.
+
+    `confirm` is asked with the exact counts before anything is deleted; None where it said no.
+    """
+    from judge.run_deletion import delete_from_ledger
+
+    return delete_from_ledger(Path(ledger), run, confirm=confirm)
+
+
+def compare_runs(first: str, second: str, *, ledger: str | Path = DEFAULT_LEDGER) -> "Comparison":
+    """Return how the labels of two runs differ on the pairs that both select."""
+    from judge.run_comparison import compare_in_ledger
+
+    return compare_in_ledger(Path(ledger), first, second)
