@@ -15,7 +15,7 @@ from judge.chat import ChatModel
 from judge.errors import AccountError, EndpointError, EvenhandError, TransientError
 from judge.progress import Progress
 from judge.retry import RetryBudget, RetryPolicy
-from judge.throttle import OUTAGE, STOPPED, Throttle
+from judge.throttling.throttle import OUTAGE, STOPPED, Throttle
 from judge.workers import FirstWave, run_workers
 
 FIRST_WAVE = 7

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from judge.admission import Limits
 from judge.budget import Budget, BudgetedChat
 from judge.config import Endpoint, Settings
 from judge.desk import EndpointPool
 from judge.errors import ConfigError
 from judge.progress import Progress
-from judge.throttle import Throttle, ThrottledChat
+from judge.throttling.admission import Limits
+from judge.throttling.throttle import Throttle, ThrottledChat
 
 
 class Asker(Protocol):

@@ -106,12 +106,10 @@ async def run_job(
 
     Resumes by itself: only what the ledger lacks is asked. `on_start` is handed the counts once,
     before anything is asked, and may read them whenever it likes. `stop` ends the job early.
-    What `generated` its pairs has spent counts towards the budgets too.
-    Raises ConfigError, InputError or LedgerError before anything is asked, and LedgerError when
-    the ledger cannot be written any more; what was stored stays.
+    What `generated` its pairs has spent counts too. Raises ConfigError, InputError or LedgerError
+    before anything is asked, and LedgerError when the ledger cannot be written any more.
     """
-    stop = stop or Stop()
-    loop = asyncio.get_running_loop()
+    stop, loop = stop or Stop(), asyncio.get_running_loop()
     started = loop.time()
     judges, keys = ready_judges(settings, environ)
     with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:

@@ -9,7 +9,7 @@ from judge.budget import Budget
 from judge.errors import TransientError
 from judge.generation import Generation
 from judge.records import Judgment, Preference, Reading, preference_from
-from judge.throttle import Throttle, ThrottleView
+from judge.throttling.throttle import Throttle, ThrottleView
 
 
 @dataclass

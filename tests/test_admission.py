@@ -3,8 +3,8 @@
 import random
 from collections import deque
 
-from judge.admission import Admission, Limits, Permit
-from judge.health import Signal
+from judge.throttling.admission import Admission, Limits, Permit
+from judge.throttling.health import Signal
 
 
 def test_probes_refused_for_hours_do_not_slow_the_way_back_up() -> None:

@@ -16,7 +16,6 @@ import pytest
 from sqlalchemy import Connection
 
 import judge
-from judge.admission import Limits
 from judge.asking import JudgePool, ask_missing
 from judge.config import Endpoint, Judge
 from judge.desk import EndpointPool, Stop
@@ -28,7 +27,8 @@ from judge.ledger.store import Ledger
 from judge.ledger.writer import LedgerWriter
 from judge.progress import Progress
 from judge.records import Judgment, Order, Verdict
-from judge.throttle import Throttle, ThrottledChat
+from judge.throttling.admission import Limits
+from judge.throttling.throttle import Throttle, ThrottledChat
 from tests.fakes import (
     Scripted,
     ScriptedChat,

@@ -2,8 +2,8 @@
 
 import random
 
-from judge.breaker import Breaker, BreakerState
-from judge.health import Signal
+from judge.throttling.breaker import Breaker, BreakerState
+from judge.throttling.health import Signal
 
 OK, THROTTLED, FAILED = Signal.OK, Signal.THROTTLED, Signal.FAILED
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.admission import Limits
 from judge.budget import Budget, BudgetedChat, Spending
 from judge.chat import ChatModel, ChatRequest, Reply
 from judge.errors import (
@@ -21,7 +20,8 @@ from judge.errors import (
     UnreachableError,
 )
 from judge.pricing import Price
-from judge.throttle import Throttle, ThrottledChat
+from judge.throttling.admission import Limits
+from judge.throttling.throttle import Throttle, ThrottledChat
 from tests.fakes import ScriptedChat, in_virtual_time, reply
 
 PRICES = {"m": Price(input_per_million=1.0, output_per_million=10.0)}

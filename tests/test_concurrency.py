@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.concurrency import AdaptiveLimit
-from judge.health import RecentAnswers, Signal, is_beyond_chance
+from judge.throttling.concurrency import AdaptiveLimit
+from judge.throttling.health import RecentAnswers, Signal, is_beyond_chance
 
 OK, THROTTLED, FAILED = Signal.OK, Signal.THROTTLED, Signal.FAILED
 

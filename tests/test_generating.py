@@ -18,6 +18,7 @@ import pytest
 import judge
 from judge.budget import Spending
 from judge.cli.progress_line import progress_line
+from judge.cli.summary import early_end
 from judge.config import Endpoint, Judge, Run, Settings
 from judge.desk import Stop
 from judge.errors import AccountError, BudgetExceeded, ConfigError, InputError, UnreachableError
@@ -27,6 +28,8 @@ from judge.formats.prompts import prompt_row
 from judge.generating import GenerateResult
 from judge.generators import Generator
 from judge.intake import IntakeReport
+from judge.ledger.runs import list_runs
+from judge.ledger.store import Ledger
 from judge.pairing import PairingRules, Strategy
 from judge.pipeline import RunResult
 from judge.pricing import Price
@@ -341,6 +344,7 @@ async def test_what_a_stop_kept_from_being_sent_is_no_failure(prompts: Path, led
     assert result.progress.last_problem == ""
 
 
+@in_virtual_time
 async def test_a_reply_that_no_minute_has_room_for_is_refused_before_anything_is_read(
     prompts: Path, ledger: Path
 ) -> None:
@@ -565,6 +569,20 @@ async def test_a_stop_while_generating_judges_nothing_and_the_same_command_goes_
         third = await labelled(prompts, settings, ledger)
         assert simulator.stats.requests == 48 + 144
     assert (third.exit_code, third.progress.done) == (0, 144)
+
+
+async def test_a_stop_between_the_parts_judges_nothing(prompts: Path, ledger: Path) -> None:
+    ending = StopAfter(48)
+    async with running_simulator(PLAIN) as simulator:
+        settings = told(simulator.base_url)
+        result = await labelled(prompts, settings, ledger, stop=ending.stop, on_start=ending.begin)
+        assert simulator.stats.requests == 48
+    assert (result.is_judged, result.is_interrupted, result.progress.pending) == (False, True, 0)
+    assert early_end(result) == (
+        "interrupted: nothing is judged yet; run the same command again to resume"
+    )
+    with Ledger(ledger, read_only=True) as reader:
+        assert [run.kind for run in list_runs(reader)] == ["generate"]
 
 
 async def test_prompts_without_a_generator_are_refused_with_the_remedy(

@@ -13,8 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.admission import WaitReason
-from judge.breaker import BreakerState
 from judge.budget import Budget, Spending
 from judge.cli import progress_view
 from judge.cli.progress_line import duration, progress_line, progress_record, retries, to_do
@@ -27,7 +25,9 @@ from judge.intake import IntakeReport
 from judge.pipeline import RunResult
 from judge.pricing import Price
 from judge.progress import Progress
-from judge.throttle import ThrottleView
+from judge.throttling.admission import WaitReason
+from judge.throttling.breaker import BreakerState
+from judge.throttling.throttle import ThrottleView
 
 ATTENDED = {"TERM": "xterm"}
 

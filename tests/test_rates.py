@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.rates import TokenBucket
+from judge.throttling.rates import TokenBucket
 
 
 @given(

@@ -12,9 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.admission import Limits, WaitReason
 from judge.backends.openai import OpenAIChat
-from judge.breaker import BreakerState
 from judge.chat import ChatModel, ChatRequest, Reply
 from judge.config import Endpoint
 from judge.errors import (
@@ -29,7 +27,9 @@ from judge.errors import (
 from judge.retry import RetryBudget, RetryPolicy
 from judge.simulator.server import Simulator, running_simulator
 from judge.simulator.settings import SimulatorSettings
-from judge.throttle import Throttle, ThrottledChat
+from judge.throttling.admission import Limits, WaitReason
+from judge.throttling.breaker import BreakerState
+from judge.throttling.throttle import Throttle, ThrottledChat
 from judge.workers import run_workers
 from tests.fakes import ScriptedChat, in_virtual_time, reply
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from judge.admission import WaitReason
-from judge.breaker import BreakerState
 from judge.cli.visible import cut_short, in_ascii
-from judge.throttle import ThrottleView
+from judge.throttling.admission import WaitReason
+from judge.throttling.breaker import BreakerState
+from judge.throttling.throttle import ThrottleView
 
 _LONGEST_FAILURE = 80
 

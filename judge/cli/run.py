@@ -134,10 +134,12 @@ async def watched_run(
             on_start=begin,
             on_generated=end_generating,
         )
-    if not result.is_judged:
+    if not result.is_judged and result.progress.pending:
         return result  # how the generation ended is said already
     if (why := early_end(result)) is not None:
         talk.warn(f"error: {why}")
+    if not result.is_judged:
+        return result
     talk.say("\n".join(closing_lines(result)))
     return result
 

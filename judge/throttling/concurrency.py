@@ -5,7 +5,7 @@ Additive increase, multiplicative decrease finds a capacity that nobody states a
 Rounds are counted in answers, so the rules fit an endpoint of 0.1 s as well as one of 30 s.
 """
 
-from judge.health import RecentAnswers, Signal, is_beyond_chance
+from judge.throttling.health import RecentAnswers, Signal, is_beyond_chance
 
 DEFAULT_START = 64
 MINIMUM = 1

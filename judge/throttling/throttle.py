@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from judge.admission import Admission, Limits, Permit, Refusal, WaitReason
-from judge.breaker import BreakerState
 from judge.chat import ChatModel, ChatRequest, Reply
 from judge.errors import (
     BudgetExceeded,
@@ -19,8 +17,10 @@ from judge.errors import (
     ThrottledError,
     TransientError,
 )
-from judge.health import Signal, signal_of
 from judge.pricing import prompt_tokens, usage_of
+from judge.throttling.admission import Admission, Limits, Permit, Refusal, WaitReason
+from judge.throttling.breaker import BreakerState
+from judge.throttling.health import Signal, signal_of
 
 OUTAGE = "outage"
 """Kind of the TransientError for an endpoint that was down for longer than the patience."""

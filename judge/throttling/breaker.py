@@ -6,7 +6,7 @@ It pauses and never gives an item up. Pure: the time is handed in.
 import random
 from enum import StrEnum
 
-from judge.health import RecentAnswers, Signal
+from judge.throttling.health import RecentAnswers, Signal
 
 FAILED_SHARE = 0.5
 """Of the last calls; resilience4j opens on half too, unless told otherwise."""

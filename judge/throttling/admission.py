@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from judge.breaker import Breaker, BreakerState
-from judge.concurrency import AdaptiveLimit
-from judge.health import Signal
-from judge.rates import TokenBucket
+from judge.throttling.breaker import Breaker, BreakerState
+from judge.throttling.concurrency import AdaptiveLimit
+from judge.throttling.health import Signal
+from judge.throttling.rates import TokenBucket
 
 PATIENCE_S = 900.0
 """How long an endpoint may be down before what waits for it is given up for now: as long as one
