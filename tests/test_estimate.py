@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge import api
+import judge as api
 from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import ConfigError, InputError
 from judge.estimate import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from judge import api
+import judge as api
 from judge.errors import ConfigError
 from judge.loading import load_settings
 from prompts.loader import load_prompt

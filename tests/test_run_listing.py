@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judge import api
+import judge as api
 from judge.drawing import Task
 from judge.errors import ConfigError, LedgerError
 from judge.identity import canonical
