@@ -33,7 +33,7 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/run.py
 
 reliability: $(READY)
-	$(BIN)/python -m pytest -m reliability
+	$(BIN)/python -m pytest -m reliability -o faulthandler_timeout=900
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
