@@ -37,7 +37,7 @@ from judge.check_steps import (
 from judge.config import Settings
 from judge.errors import ConfigError, EndpointError, EvenhandError, LedgerError
 from judge.generators import Generator
-from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, resolve_judge
+from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, request_of, resolve_judge
 from judge.ledger.store import Ledger
 from judge.loading import ENVIRONMENT_PREFIX, load_settings
 from judge.pricing import price_of
@@ -217,14 +217,7 @@ async def _ask_once(judge: ResolvedJudge, chat: ProbingChat) -> Judgment | Defer
 
 
 def _request(judge: ResolvedJudge) -> ChatRequest:
-    rendered = judge.prompt.render_pair(_shown(judge.prompt))
-    return ChatRequest(
-        model=judge.model,
-        system=rendered.system,
-        user=rendered.user,
-        sampling=judge.sampling,
-        max_tokens=judge.max_tokens,
-    )
+    return request_of(judge, judge.prompt.render_pair(_shown(judge.prompt)))
 
 
 def _shown(prompt: JudgePrompt) -> Shown:

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from judge.chat import ChatRequest
 from judge.config import Settings
 from judge.estimate import (
     ASSUMED_LATENCY_S,
@@ -23,7 +22,7 @@ from judge.formats.lines import BadLine
 from judge.formats.pairs import warnings_of
 from judge.identity import Content, canonical
 from judge.intake import CHUNK, CHUNK_CHARS, IntakeReport, selected_lines
-from judge.judging import ResolvedJudge, shown_of
+from judge.judging import ResolvedJudge, request_of, shown_of
 from judge.labels import Rule
 from judge.ledger.run_facts import readings_on, recent_latencies
 from judge.ledger.seen import SeenIds
@@ -34,7 +33,6 @@ from judge.pricing import prompt_tokens, token_range
 from judge.records import Order, Reading, Status
 from prompts.errors import PromptError
 from prompts.shown import Shown
-from prompts.template import Rendered
 
 SAMPLES = 2
 """Prompts that are shown."""
@@ -88,7 +86,7 @@ class _Counts:
             tally.unaskable += 1
             return
         tally.calls += 1
-        tally.tokens += prompt_tokens(_request(judge, rendered))
+        tally.tokens += prompt_tokens(request_of(judge, rendered))
         if len(self.samples) < SAMPLES:
             order = question.order.other if is_exchanged else question.order
             self.samples.append(PromptSample(judge.name, order, rendered.system, rendered.user))
@@ -150,16 +148,6 @@ def _chunks(job: JobInput, intake: IntakeReport) -> Iterator[list[Content]]:
             yield chunk
             chunk, characters = [], 0
     yield chunk
-
-
-def _request(judge: ResolvedJudge, rendered: Rendered) -> ChatRequest:
-    return ChatRequest(
-        model=judge.model,
-        system=rendered.system,
-        user=rendered.user,
-        sampling=judge.sampling,
-        max_tokens=judge.max_tokens,
-    )
 
 
 def _estimate(

@@ -111,7 +111,7 @@ async def judge_once(
         rendered = _rendered(ask)
     except PromptError as error:  # such as a missing reference: nothing is sent
         return _judgment(ask, ItemError(str(error)), attempts=0, rewrites=0, now=now)
-    request = _request(ask.judge, rendered)
+    request = request_of(ask.judge, rendered)
     delivery = await retries.deliver(lambda: chat.complete(request))
     if delivery.reply is not None and delivery.reply.finish_reason == "length":
         delivery = await _longer(delivery, request, chat, retries)
@@ -138,7 +138,8 @@ def _rendered(ask: Ask) -> Rendered:
     return ask.judge.prompt.render_pair(shown)
 
 
-def _request(judge: ResolvedJudge, rendered: Rendered) -> ChatRequest:
+def request_of(judge: ResolvedJudge, rendered: Rendered) -> ChatRequest:
+    """Return what is sent to a judge for a rendered prompt."""
     return ChatRequest(
         model=judge.model,
         system=rendered.system,

@@ -20,9 +20,10 @@ from judge.formats.conversations import (
     optional_text,
     prompt_messages,
 )
+from judge.formats.fields import given_id, tags_of
 from judge.formats.lines import BadLine, Line, read_lines
-from judge.formats.problems import problem, refuse_unknown, wrong_type
-from judge.formats.rows import refuse_infinite, row_from
+from judge.formats.problems import refuse_unknown
+from judge.formats.rows import row_from
 from judge.identity import content_of, prompt_id_of
 from judge.records import Candidate, Message, Pair, Prompt
 
@@ -55,12 +56,12 @@ def pair_from(row: Mapping[str, Any]) -> Pair:
     check_same_turns(first, second)
     reference = optional_text(row.get("reference"), "reference")
     prompt = Prompt(
-        prompt_id=_given_id(row, "prompt_id") or prompt_id_of(messages, reference),
+        prompt_id=given_id(row, "prompt_id") or prompt_id_of(messages, reference),
         messages=messages,
         reference=reference,
-        tags=_tags(row.get("tags")),
+        tags=tags_of(row.get("tags")),
     )
-    pair_id = _given_id(row, "pair_id")
+    pair_id = given_id(row, "pair_id")
     if pair_id is None:
         content = content_of(messages, reference, first.messages, second.messages)
         pair_id = content.content_id + (_EXCHANGED if content.is_exchanged else "")
@@ -95,26 +96,6 @@ def warnings_of(pair: Pair) -> list[str]:
     if pair.first.messages == pair.second.messages:
         warnings.append(f'pair "{pair.pair_id}": the two answers are identical; expect ties')
     return warnings
-
-
-def _given_id(row: Mapping[str, Any], field: str) -> str | None:
-    value = row.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise wrong_type(field, value, "a text")
-    if not value.strip():
-        raise problem(field, "empty", "give an id or leave the field out")
-    return value
-
-
-def _tags(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise wrong_type("tags", value, "an object")
-    refuse_infinite(value, "tags")
-    return value
 
 
 def _prompt_value(messages: tuple[Message, ...]) -> str | list[dict[str, str]]:

@@ -13,9 +13,10 @@ from typing import Any
 
 from judge.errors import InputError
 from judge.formats.conversations import optional_text, prompt_messages
+from judge.formats.fields import given_id, tags_of
 from judge.formats.lines import BadLine, Line, read_lines
-from judge.formats.problems import problem, refuse_unknown, wrong_type
-from judge.formats.rows import refuse_infinite, row_from
+from judge.formats.problems import refuse_unknown
+from judge.formats.rows import row_from
 from judge.identity import prompt_id_of
 from judge.records import Prompt
 
@@ -57,10 +58,10 @@ def prompt_from(row: Mapping[str, Any]) -> Prompt:
     messages = prompt_messages(row.get("prompt"), "prompt")
     reference = optional_text(row.get("reference"), "reference")
     return Prompt(
-        prompt_id=_given_id(row.get("prompt_id")) or prompt_id_of(messages, reference),
+        prompt_id=given_id(row, "prompt_id") or prompt_id_of(messages, reference),
         messages=messages,
         reference=reference,
-        tags=_tags(row.get("tags")),
+        tags=tags_of(row.get("tags")),
     )
 
 
@@ -107,22 +108,3 @@ def require_kind(path: str | Path, wanted: InputKind) -> None:
         f"{path}: holds prompts where pairs are needed; generate candidates for them first, or "
         'give each record a "first" and a "second" answer'
     )
-
-
-def _given_id(value: Any) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise wrong_type("prompt_id", value, "a text")
-    if not value.strip():
-        raise problem("prompt_id", "empty", "give an id or leave the field out")
-    return value
-
-
-def _tags(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise wrong_type("tags", value, "an object")
-    refuse_infinite(value, "tags")
-    return value
