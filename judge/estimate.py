@@ -21,7 +21,7 @@ ASSUMED_LATENCY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class JudgeEstimate:
-    """What asking one judge would take."""
+    """What asking one judge, or one generator, would take."""
 
     name: str
     model: str
@@ -76,6 +76,8 @@ class Estimate:
     judges: tuple[JudgeEstimate, ...]
     endpoints: tuple[EndpointEstimate, ...]
     samples: tuple[PromptSample, ...]
+    is_of_generating: bool = False
+    """Whether prompts are answered, so that `judges` are generators and `contents` prompts."""
 
     @property
     def calls(self) -> int:
@@ -113,6 +115,7 @@ class Estimate:
         """Return the estimate as JSON, schema "cost/1"."""
         return {
             "schema": "cost/1",
+            "kind": "generate" if self.is_of_generating else "judge",
             "pairs": self.intake.pairs,
             "bad_lines": self.intake.n_bad_lines,
             "contents": self.contents,

@@ -144,10 +144,8 @@ async def generate_job(
     )
 
 
-def _ready_generators(
-    settings: Settings, environ: Mapping[str, str]
-) -> tuple[tuple[ResolvedGenerator, ...], dict[str, SecretStr | None]]:
-    """Return the generators and the keys of their endpoints; ConfigError where one is unusable."""
+def resolved_generators(settings: Settings) -> tuple[ResolvedGenerator, ...]:
+    """Return the generators ready to ask; ConfigError where one is unusable."""
     if not settings.generators:
         raise ConfigError(
             "no generator is set; add a [[generators]] table to the config, with model and n, or "
@@ -156,6 +154,14 @@ def _ready_generators(
     generators = tuple(resolve_generator(g, settings.endpoint_of(g)) for g in settings.generators)
     refuse_twins(generators)
     check_rates(settings, generators)
+    return generators
+
+
+def _ready_generators(
+    settings: Settings, environ: Mapping[str, str]
+) -> tuple[tuple[ResolvedGenerator, ...], dict[str, SecretStr | None]]:
+    """Return the generators and the keys of their endpoints; ConfigError where one is unusable."""
+    generators = resolved_generators(settings)
     return generators, keys_of(settings, sorted({g.endpoint for g in generators}), environ)
 
 

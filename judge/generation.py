@@ -178,7 +178,7 @@ async def generate_once(
 
     A reply that was cut is not asked for again: the limit is part of what was ordered.
     """
-    request = _request(ask)
+    request = request_of(ask)
     delivery = await retries.deliver(lambda: chat.complete(request))
     outcome = delivery.reply or delivery.failure
     assert outcome is not None  # a delivery has one of the two
@@ -202,7 +202,8 @@ def read_answer(text: str, finish_reason: str) -> tuple[GenerationStatus | None,
     return None, None
 
 
-def _request(ask: GenerationAsk) -> ChatRequest:
+def request_of(ask: GenerationAsk) -> ChatRequest:
+    """Return what is sent to a generator for an ask."""
     generator = ask.generator
     variant = generator.variants[ask.slot.generator_key]
     return ChatRequest(

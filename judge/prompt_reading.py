@@ -42,7 +42,7 @@ def _store(
     ledger: Ledger, run_id: str, path: str, selection: Selection, report: IntakeReport
 ) -> None:
     chunk: list[Prompt] = []
-    for line in _selected(path, selection):
+    for line in selected_prompts(path, selection):
         if isinstance(line, BadLine):
             report.refuse(str(line))
             continue
@@ -54,7 +54,8 @@ def _store(
         report.pairs += add_prompts(ledger, run_id, chunk)
 
 
-def _selected(path: str, selection: Selection) -> Iterator[Line[Prompt] | BadLine]:
+def selected_prompts(path: str, selection: Selection) -> Iterator[Line[Prompt] | BadLine]:
+    """Yield the lines of a file that take part, in their order."""
     chosen = selection.lines(path)
     for position, line in enumerate(read_prompts(path)):
         if selection.limit is not None and position >= selection.limit:

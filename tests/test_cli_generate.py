@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,13 +246,30 @@ def test_prompts_are_answered_and_judged_by_one_command(
     assert again.lines[-4] == done.lines[-4], "the same labels"
 
 
-def test_a_dry_run_of_prompts_says_what_to_do_first(
-    typed: Typed, simulator: SimulatorProcess
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", "prompts.jsonl", "--dry-run"),
+        ("generate", "prompts.jsonl", "--dry-run"),
+        ("cost", "prompts.jsonl"),
+    ],
+)
+def test_the_cost_of_answering_prompts_is_told_and_nothing_is_sent(
+    command: tuple[str, ...], typed: Typed, simulator: SimulatorProcess
 ) -> None:
     configure(simulator)
-    done = typed("run", "prompts.jsonl", "--dry-run")
-    assert done.code == 2
-    assert "make the pairs with judge generate prompts.jsonl" in done.talk
+    prompts = len(Path("prompts.jsonl").read_text().splitlines())
+    before = simulator.stats().requests
+    done = typed(*command)
+    assert done.code == 0, done.talk
+    assert simulator.stats().requests == before
+    assert f"input    {prompts} prompts, {prompts} distinct" in done.out
+    candidates = sum(g["n"] for g in tomllib.loads(Path("judge.toml").read_text())["generators"])
+    assert f"calls    {candidates * prompts} to send" in done.out
+    assert "judging comes on top" in done.out
+    assert typed("generate", "prompts.jsonl").code == 0
+    again = typed(*command)
+    assert f"calls    0 to send; {candidates * prompts} stored already" in again.out
 
 
 def test_what_is_odd_about_an_input_is_said_before_anything_is_asked(

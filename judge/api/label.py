@@ -140,20 +140,25 @@ def cost(
 ) -> "Estimate":
     """Return what judging a file would take: calls, tokens, money and time.
 
-    The arguments are those of `arun`. Sends nothing and writes nothing; what the ledger holds is
-    counted as done.
+    The arguments are those of `arun`. For a file of prompts it is what answering them would take.
+    Sends nothing and writes nothing; what the ledger holds is counted as done.
     """
     from judge.estimating import estimate_job
+    from judge.from_prompts import needs_candidates
+    from judge.generation_estimating import estimate_generation
     from judge.mapping import table_map
     from judge.pipeline import JobInput
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ
     )
+    selection, mapping = Selection(limit, sample, seed), table_map(map, values)
+    if mapping is None and needs_candidates(str(pairs), resolved):
+        return estimate_generation(
+            str(pairs), resolved, Path(ledger), selection=selection, skip_bad_lines=skip_bad_lines
+        )
     return estimate_job(
-        JobInput(
-            str(pairs), Selection(limit, sample, seed), skip_bad_lines, table_map(map, values)
-        ),
+        JobInput(str(pairs), selection, skip_bad_lines, mapping),
         resolved,
         Path(ledger),
         retry=frozenset(Status(name) for name in retry),

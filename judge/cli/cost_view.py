@@ -17,12 +17,14 @@ def estimate_lines(estimate: "Estimate", *, over: list[str]) -> list[str]:
     """Return what a job would take; `over` names budgets that it may exceed."""
     intake = estimate.intake
     left_out = f"; {intake.n_bad_lines:,} lines left out" if intake.n_bad_lines else ""
+    noun = "prompt" if estimate.is_of_generating else "pair"
     lines = [
-        f"input    {_many(intake.pairs, 'pair')}, {estimate.contents:,} distinct{left_out}",
+        f"input    {_many(intake.pairs, noun)}, {estimate.contents:,} distinct{left_out}",
         f"calls    {_calls(estimate)}",
     ]
     for judge in estimate.judges:
-        lines += _judge_lines(judge, is_alone=len(estimate.judges) == 1)
+        role = "model" if estimate.is_of_generating else "judge"
+        lines += _judge_lines(judge, role, is_alone=len(estimate.judges) == 1)
     if len(estimate.judges) > 1:
         lines += [f"all      {_tokens(estimate.prompt_tokens, estimate.reply_tokens)}"]
         lines += [
@@ -31,6 +33,10 @@ def estimate_lines(estimate: "Estimate", *, over: list[str]) -> list[str]:
     lines += [_time_line(estimate, endpoint) for endpoint in estimate.endpoints]
     if over:
         lines.append(f"budget   {', '.join(over)} may end the job before it is done")
+    if estimate.is_of_generating:
+        lines.append(
+            "         judging comes on top: judge cost says it once the pairs are written"
+        )
     lines.append(
         "         all of it is estimated: tokens from characters, replies from 1/8 of max_tokens "
         "to all of it"
@@ -55,10 +61,10 @@ def _calls(estimate: "Estimate") -> str:
     return words
 
 
-def _judge_lines(judge: "JudgeEstimate", *, is_alone: bool) -> list[str]:
+def _judge_lines(judge: "JudgeEstimate", role: str, *, is_alone: bool) -> list[str]:
     calls = "" if is_alone else f", {judge.calls:,} calls"
     return [
-        f"judge    {on_one_line(judge.name)}: model {on_one_line(judge.model)}{calls}",
+        f"{role}    {on_one_line(judge.name)}: model {on_one_line(judge.model)}{calls}",
         f"         {_tokens(judge.prompt_tokens, judge.reply_tokens)}",
         f"         {_price(judge.usd, [judge.model])}",
     ]

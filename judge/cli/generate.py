@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from judge.api.base import DEFAULT_LEDGER
 from judge.api.label import agenerate
 from judge.cli.configured import config_path
-from judge.cli.inputs import Count
+from judge.cli.cost import show_cost
+from judge.cli.inputs import Count, InputFlags
 from judge.cli.overrides import GeneratorFlags, keyless_line, overrides_of
 from judge.cli.progress_view import ProgressView
 from judge.cli.signals import ending_on_signals
@@ -50,6 +51,7 @@ def command(
     out: Path | None = None,
     settings: GeneratorFlags | None = None,
     lines: PromptFlags | None = None,
+    dry_run: bool = False,
     quiet: bool = False,
 ) -> int:
     """Ask generators to answer every prompt of a file, and write their answers as pairs to judge.
@@ -67,6 +69,8 @@ def command(
         Where the answers are kept.
     out
         File of pairs to write, in place of one there. Beside the ledger where not given.
+    dry_run
+        Say what it would take, and send nothing.
     quiet
         Say only warnings and errors.
     """
@@ -75,11 +79,23 @@ def command(
     config = config_path(config, talk)
     overrides = overrides_of(flags, config, environ=os.environ)
     resolved = load_settings(config, overrides, environ=os.environ)
+    chosen = lines or PromptFlags()
+    if dry_run:
+        return show_cost(
+            prompts,
+            resolved,
+            ledger,
+            lines=InputFlags(
+                limit=chosen.limit,
+                sample=chosen.sample,
+                seed=chosen.seed,
+                skip_bad_lines=chosen.skip_bad_lines,
+            ),
+            talk=talk,
+        )
     if (line := keyless_line(flags, resolved, environ=os.environ)) is not None:
         talk.say(line)
-    return asyncio.run(
-        _generate(prompts, resolved, ledger, out=out, lines=lines or PromptFlags(), talk=talk)
-    )
+    return asyncio.run(_generate(prompts, resolved, ledger, out=out, lines=chosen, talk=talk))
 
 
 async def _generate(

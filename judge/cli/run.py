@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shlex
 from pathlib import Path
 
 from judge.api.base import DEFAULT_LEDGER
@@ -19,8 +18,6 @@ from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.telling import tell_beginning, tell_generated
 from judge.config import Settings
 from judge.desk import Stop
-from judge.errors import ConfigError
-from judge.from_prompts import needs_candidates
 from judge.generating import KIND, GenerateResult
 from judge.intake import IntakeReport
 from judge.loading import load_settings
@@ -67,8 +64,6 @@ def command(
     resolved = load_settings(config, overrides, environ=os.environ)
     chosen = lines or InputFlags()
     if dry_run:
-        if columns is None or columns.map is None:
-            _refuse_prompts(input_, resolved)
         return show_cost(input_, resolved, ledger, lines=chosen, columns=columns, talk=talk)
     if (line := keyless_line(flags, resolved, environ=os.environ)) is not None:
         talk.say(line)
@@ -142,11 +137,3 @@ async def watched_run(
         return result
     talk.say("\n".join(closing_lines(result)))
     return result
-
-
-def _refuse_prompts(source: str, settings: Settings) -> None:
-    if needs_candidates(source, settings):
-        raise ConfigError(
-            f"{source}: holds prompts, and --dry-run counts what judging pairs would take; make "
-            f"the pairs with judge generate {shlex.quote(source)}, or leave --dry-run out"
-        )

@@ -81,6 +81,20 @@ def generation_page(
     ]
 
 
+def stored_slots(
+    ledger: Ledger, prompt_keys: Sequence[str], slots: Sequence[Slot]
+) -> Mapping[str, frozenset[Slot]]:
+    """Return prompt key -> the slots that have a reply already, whichever run asked for it."""
+    query = select(
+        generations.c.prompt_key, generations.c.generator_key, generations.c.sample
+    ).where(generations.c.prompt_key.in_(prompt_keys), _is_wanted(slots))
+    found: dict[str, set[Slot]] = {}
+    with ledger.snapshot() as connection:
+        for row in connection.execute(query):
+            found.setdefault(row.prompt_key, set()).add(Slot(row.generator_key, row.sample))
+    return {key: frozenset(stored) for key, stored in found.items()}
+
+
 def count_prompts(ledger: Ledger, run_id: str) -> int:
     """Return how many distinct conversations a run selects."""
     distinct = func.count(run_prompts.c.prompt_key.distinct())
