@@ -23,7 +23,7 @@ def estimate_lines(estimate: "Estimate", *, over: list[str]) -> list[str]:
         f"calls    {_calls(estimate)}",
     ]
     for judge in estimate.judges:
-        role = "model" if estimate.is_of_generating else "judge"
+        role = "answers" if estimate.is_of_generating else "judge"
         lines += _judge_lines(judge, role, is_alone=len(estimate.judges) == 1)
     if len(estimate.judges) > 1:
         lines += [f"all      {_tokens(estimate.prompt_tokens, estimate.reply_tokens)}"]
@@ -34,9 +34,7 @@ def estimate_lines(estimate: "Estimate", *, over: list[str]) -> list[str]:
     if over:
         lines.append(f"budget   {', '.join(over)} may end the job before it is done")
     if estimate.is_of_generating:
-        lines.append(
-            "         judging comes on top: judge cost says it once the pairs are written"
-        )
+        lines.append("         judging comes on top: judge cost says it once the pairs are written")
     lines.append(
         "         all of it is estimated: tokens from characters, replies from 1/8 of max_tokens "
         "to all of it"
@@ -64,7 +62,7 @@ def _calls(estimate: "Estimate") -> str:
 def _judge_lines(judge: "JudgeEstimate", role: str, *, is_alone: bool) -> list[str]:
     calls = "" if is_alone else f", {judge.calls:,} calls"
     return [
-        f"{role}    {on_one_line(judge.name)}: model {on_one_line(judge.model)}{calls}",
+        f"{role:<9}{on_one_line(judge.name)}: model {on_one_line(judge.model)}{calls}",
         f"         {_tokens(judge.prompt_tokens, judge.reply_tokens)}",
         f"         {_price(judge.usd, [judge.model])}",
     ]
