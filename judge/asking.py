@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, at_once, is_unsent
+from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, in_passes, is_unsent
 from judge.errors import BudgetExceeded, ConfigError
 from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, shown_of
 from judge.ledger.runs import Run
@@ -49,14 +49,12 @@ async def ask_missing(
     async with LedgerWriter(ledger) as writer:
         work = _Work(run, reader, PageReader(), writer, progress, stop, retry)
         desks = [_JudgeDesk(pool, work) for pool in pools]
-        is_first = True
-        while True:
-            before = progress.judged
-            progress.deferred.clear()
-            await at_once([desk.work_through(is_first=is_first) for desk in desks])
-            if stop.event.is_set() or not progress.deferred or progress.judged == before or retry:
-                return
-            is_first = False
+        await in_passes(
+            lambda is_first: [desk.work_through(is_first=is_first) for desk in desks],
+            progress,
+            stop,
+            is_once=bool(retry),
+        )
 
 
 @dataclass(frozen=True, slots=True)

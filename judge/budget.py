@@ -89,11 +89,6 @@ class Budget:
         return Spending(self._spent.requests, self._spent.tokens, self._spent.usd)
 
     @property
-    def is_limited(self) -> bool:
-        """Whether there is anything to check."""
-        return not (self._requests is None and self._tokens is None and self._usd is None)
-
-    @property
     def limits(self) -> Mapping[Kind, float]:
         """What is limited, and to how much."""
         given: dict[Kind, float | None] = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, at_once, is_unsent
+from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, in_passes, is_unsent
 from judge.errors import BudgetExceeded, ConfigError
 from judge.generation import (
     GenerationAsk,
@@ -44,14 +44,11 @@ async def ask_for_candidates(
     async with LedgerWriter(ledger) as writer:
         work = _Work(run_id, reader, PageReader(), writer, progress, stop)
         desks = [_GeneratorDesk(pool, work) for pool in pools]
-        is_first = True
-        while True:
-            before = progress.judged
-            progress.deferred.clear()
-            await at_once([desk.work_through(is_first=is_first) for desk in desks])
-            if stop.event.is_set() or not progress.deferred or progress.judged == before:
-                return
-            is_first = False
+        await in_passes(
+            lambda is_first: [desk.work_through(is_first=is_first) for desk in desks],
+            progress,
+            stop,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,29 @@ def calm_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
+async def in_passes(
+    works: Callable[[bool], Sequence[Coroutine[Any, Any, None]]],
+    progress: Progress,
+    stop: Stop,
+    *,
+    is_once: bool = False,
+) -> None:
+    """Work through what is missing, and again while that gets somewhere.
+
+    What an endpoint could not answer in one pass is asked again in the next. `works` is told
+    whether the pass is the first.
+    """
+    is_first = True
+    while True:
+        before = progress.judged
+        progress.deferred.clear()
+        await at_once(works(is_first))
+        got_nowhere = progress.judged == before
+        if is_once or stop.event.is_set() or not progress.deferred or got_nowhere:
+            return
+        is_first = False
+
+
 async def at_once(works: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Await all at once; raises the first error itself, not a group of it."""
     try:

@@ -65,10 +65,6 @@ class Progress:
         """Return what requests wait for now, by endpoint."""
         return {name: throttle.view() for name, throttle in tuple(self.throttles.items())}
 
-    @property
-    def without_verdict(self) -> int:
-        return self.statuses.total()
-
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Count one ask as in flight while it is worked on."""

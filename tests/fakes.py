@@ -6,7 +6,7 @@ import selectors
 import socket
 import sqlite3
 import struct
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import wraps
@@ -16,6 +16,8 @@ from typing import Any, ParamSpec, TypeVar
 from judge.chat import ChatRequest, Reply
 from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import EndpointError
+from judge.ledger.store import Ledger
+from judge.ledger.work import WorkItem, work_page
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -325,3 +327,13 @@ def rows(ledger: Path, table: str = "judgments") -> list[dict[str, Any]]:
     with closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(f'SELECT * FROM "{table}"')]
+
+
+def work_pages(
+    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, page_size: int
+) -> Iterator[list[WorkItem]]:
+    """Yield all that a run has to look at, page by page as a job reads it."""
+    after = -1
+    while page := work_page(ledger, run_id, judge_keys, after=after, page_size=page_size):
+        yield page
+        after = page[-1].position

@@ -16,7 +16,7 @@ from judge.ledger.facts import votes_on
 from judge.ledger.intake import Given, add_pairs, add_votes, sides_of
 from judge.ledger.runs import RunJudge, begin_run, complete_run, count_pairs, find_run
 from judge.ledger.store import Ledger
-from judge.ledger.work import count_contents, work_pages
+from judge.ledger.work import count_contents
 from judge.ledger.writer import INSERT_JUDGMENT
 from judge.records import (
     Candidate,
@@ -31,6 +31,7 @@ from judge.records import (
     Verdict,
     Vote,
 )
+from tests.fakes import work_pages
 
 JUDGES = ("key-1", "key-2")
 EXCHANGED = {Outcome.FIRST: Outcome.SECOND, Outcome.SECOND: Outcome.FIRST}

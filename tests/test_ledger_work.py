@@ -21,11 +21,11 @@ from judge.ledger.work import (
     count_contents,
     count_dropped,
     work_page,
-    work_pages,
 )
 from judge.ledger.writer import INSERT_JUDGMENT
 from judge.policy import missing_questions
 from judge.records import Candidate, Judgment, Message, Order, Pair, Prompt, Status, Verdict
+from tests.fakes import work_pages
 
 KEYS = ("key-1", "key-2")
 

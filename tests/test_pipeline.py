@@ -264,7 +264,7 @@ async def test_too_many_asks_without_a_verdict_exit_3_now_and_whenever_it_is_run
         settings = told(simulator.base_url)
         result = await job(pairs, settings, ledger)
     assert 6 < result.dropped < 30
-    assert result.dropped == result.progress.without_verdict
+    assert result.dropped == result.progress.statuses.total()
     assert result.exit_code == 3
     assert result.outcomes["undecided: unparsed"] > 0
     check_sums(result, 30)

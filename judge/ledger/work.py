@@ -1,9 +1,8 @@
 """What a run still has to look at, page by page, so that memory does not grow with the job."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Result, Row, Select, Subquery, case, func, select, true
@@ -34,22 +33,6 @@ class WorkItem:
     position: int
     content: StoredContent
     answered: tuple[Reading, ...]
-
-
-def work_pages(
-    ledger: Ledger,
-    run_id: str,
-    judge_keys: Sequence[str],
-    *,
-    page_size: int,
-    one_order: bool = False,
-) -> Iterator[list[WorkItem]]:
-    """Yield every distinct content of a run once, in input order, at most `page_size` at a time."""
-    after = -1
-    read = partial(work_page, ledger, run_id, judge_keys, page_size=page_size, one_order=one_order)
-    while page := read(after=after):
-        yield page
-        after = page[-1].position
 
 
 def work_page(
