@@ -4,7 +4,7 @@ Read kappa beside the raw agreement, never alone: with lopsided marginals a high
 have a kappa below zero (the kappa paradox).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,34 @@ from calibration.intervals import (
 )
 
 ONE_CATEGORY = "both sides used the same single choice, so chance already explains everything"
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Agreement of two sides and what remains of it after chance; read them together."""
+
+    observed: Estimate
+    """Raw agreement."""
+    cohen: Estimate
+    cohen_linear: Estimate
+    cohen_quadratic: Estimate
+    scott: Estimate
+    brennan_prediger: Estimate
+    ac1: Estimate
+    ac2: Estimate
+    """Gwet's, quadratic weights."""
+    alpha_nominal: Estimate
+    alpha_ordinal: Estimate
+    alpha_interval: Estimate
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """How often each choice is made, as shares of one side's choices."""
+
+    first: Estimate
+    tie: Estimate
+    second: Estimate
 
 
 def cohens_kappa(table: ArrayLike, *, weights: ArrayLike | None = None) -> float | None:

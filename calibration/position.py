@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.intervals import Estimate, clustered_difference, clustered_proportion
+from calibration.significance import PValue
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,40 @@ class PositionEffects:
     toward_second: Estimate
     preference_fairness: Estimate
     """toward_second - toward_first, in [-1, 1]; negative favours the first position."""
+
+
+@dataclass(frozen=True)
+class OrderEffects:
+    """What else two orders and repeated asks tell."""
+
+    hard_flips: Estimate
+    """Share of pairs that go to one and the same position in both orders, of those with two
+    verdicts; the conflict rate of FairEval also counts flips to or from a tie and is
+    `1 - consistency`."""
+    first_slot: Estimate
+    """Share of decided verdicts that prefer the answer shown first; 1/2 is neutral."""
+    lean: PValue
+    """Whether flips lean to one position: sign flips by prompt."""
+    repetition_stability: Estimate
+    """Mean share of the modal verdict among repeated asks of one pair in one order."""
+    repetition_agreement: Estimate
+    """Mean agreement of two repeated asks of one pair in one order."""
+    excess_flips: Estimate
+    """Flips between the orders beyond those between repeated asks: bias, not noise."""
+    identical_ties: Estimate
+    """Share of ties among pairs of identical answers: a control that should be 1."""
+    table: NDArray[np.intp]
+    """Counts (4, 4) of pairs by forward (row) and reversed verdict: A, tie, B as shown, none."""
+
+
+@dataclass(frozen=True)
+class Repetitions:
+    """Repeated asks: one row per pair and order that was asked more than once."""
+
+    pair: NDArray[np.intp]
+    """Shape (m,): the row of the pair."""
+    counts: NDArray[np.float64]
+    """Shape (m, 3): verdicts for the second candidate, ties, and for the first."""
 
 
 def position_effects(

@@ -2,16 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from pydantic_core import to_json
 
-from calibration.agreement import VoteColumns
+from calibration.agreement import JudgeAgreement, VoteColumns, judge_agreement
 from calibration.report.build import build_report
-from calibration.report.model import PairColumns, Report
+from calibration.report.columns import JudgeColumns, PairColumns
+from calibration.report.model import Report
 from judge.atomic import atomic_writer
 from judge.errors import ConfigError, LedgerError
 from judge.gold import read_gold
@@ -21,11 +22,10 @@ from judge.ledger.bare_votes import bare_votes
 from judge.ledger.facts import JudgedPair
 from judge.ledger.runs import Run, find_run
 from judge.ledger.store import Ledger
+from judge.pair_columns import PairGathering
 
 PANEL = "panel"
 """Name of the majority of several judges in a report."""
-TURN = "turn"
-"""Tag of a pair that says which turn of a conversation its answers are to, from 1."""
 
 _VOTES = {"first": 1, "second": -1, "tie": 0, "both_bad": 0}
 
@@ -41,6 +41,29 @@ class CastVote(Protocol):
     def preference(self) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Everything that statistics see of a run and the votes on it; rows are those of `pair_ids`."""
+
+    run: Run
+    pair_ids: tuple[str, ...]
+    prompt_ids: tuple[str, ...]
+    """Names of the clusters: `pairs.cluster` holds places in it."""
+    pairs: PairColumns
+    judges: tuple[JudgeColumns, ...]
+    """Each judge of the run, then their panel where there are several."""
+    votes: VoteColumns
+    votes_left_out: Mapping[str, int]
+    both_bad: int
+    source: str | None
+    """File of the votes; None where they are the ledger's."""
+
+    @property
+    def delivered(self) -> JudgeColumns:
+        """The judge or panel whose labels are delivered."""
+        return self.judges[-1]
+
+
 def audit_ledger(
     path: Path, *, run_id: str = "latest", gold: str | None = None, json_path: Path | None = None
 ) -> Report:
@@ -53,90 +76,86 @@ def audit_ledger(
     with Ledger(path, read_only=True) as ledger:
         if json_path is not None and json_path.exists() and json_path.samefile(path):
             raise ConfigError(f"{json_path} is the ledger itself; write the report to another file")
-        run = find_run(ledger, run_id)
-        if not run.judges:
-            raise LedgerError(
-                f"run {run.run_id} of ledger {path} has no judgments; name another with --run"
-            )
-        pairs = run_pairs_of(ledger, run)
-        if gold:
-            given = read_gold(ledger, gold)
-            report = audit(run, pairs, given.votes, source=gold, left_out=given.left_out)
-        else:
-            report = audit(run, pairs, bare_votes(ledger))
+        report = report_of(gather_in(ledger, find_run(ledger, run_id), gold=gold))
     if json_path is not None:
         with atomic_writer(json_path) as file:
             file.write(to_json(report.as_dict(), indent=2) + b"\n")
     return report
 
 
-def audit(
+def gather_in(ledger: Ledger, run: Run, *, gold: str | None = None) -> Gathered:
+    """Return the columns of a run and of the votes on it, from the ledger or the file `gold`.
+
+    Raises LedgerError for a run without judgments, InputError for a gold file with bad lines.
+    """
+    if not run.judges:
+        raise LedgerError(
+            f"run {run.run_id} of ledger {ledger.path} has no judgments; name another with --run"
+        )
+    pairs = run_pairs_of(ledger, run)
+    if not gold:
+        return gather(run, pairs, bare_votes(ledger))
+    given = read_gold(ledger, gold)
+    return gather(run, pairs, given.votes, source=gold, left_out=given.left_out)
+
+
+def gather(
     run: Run,
     pairs: Iterable[JudgedPair],
     votes: Iterable[CastVote],
     *,
     source: str | None = None,
     left_out: Mapping[str, int] | None = None,
-) -> Report:
-    """Return the report of judged pairs and the votes on them, each given once. Pure.
+) -> Gathered:
+    """Return the columns of judged pairs and the votes on them, each given once. Pure.
 
-    With several judges their majority is reported too, as the labels that are delivered. Pairs
-    whose tags name a turn are also reported turn by turn. `left_out` counts votes that are not
-    given, by reason.
+    With several judges their majority comes last. `left_out` counts votes that are not given, by
+    reason; `source` is where the votes come from, by default the ledger.
     """
     gathered = [JudgeGathering(judge.name, judge.judge_key, run) for judge in run.judges]
     if len(gathered) > 1:
         gathered.append(JudgeGathering(_panel_name(run), None, run))
-    given = _PairGathering()
+    given = PairGathering()
     for pair in pairs:
         given.add(pair)
         for judge in gathered:
             judge.add(pair)
     columns, unused, both_bad = _vote_columns(votes, given.rows)
-    return build_report(
-        given.columns(),
-        [judge.columns() for judge in gathered],
+    return Gathered(
+        run=run,
+        pair_ids=tuple(given.rows),
+        prompt_ids=tuple(given.prompts),
+        pairs=given.columns(),
+        judges=tuple(judge.columns() for judge in gathered),
         votes=columns,
         votes_left_out=Counter(left_out or {}) + unused,
         both_bad=both_bad,
-        delivered=gathered[-1].name,
-        provenance=_provenance(run, source),
+        source=source,
     )
 
 
-@dataclass
-class _PairGathering:
-    """What is known of the pairs before anyone judged them, while it grows."""
-
-    rows: dict[str, int] = field(default_factory=dict)
-    """Pair id -> row."""
-    prompts: dict[str, int] = field(default_factory=dict)
-    cluster: list[int] = field(default_factory=list)
-    longer: list[int] = field(default_factory=list)
-    turns: dict[int, list[int]] = field(default_factory=dict)
-
-    def add(self, pair: JudgedPair) -> None:
-        row = self.rows[pair.pair_id] = len(self.rows)
-        self.cluster.append(self.prompts.setdefault(pair.prompt_id, len(self.prompts)))
-        self.longer.append(_sign(pair.first_chars - pair.second_chars))
-        if (turn := turn_of(pair.tags)) is not None:
-            self.turns.setdefault(turn, []).append(row)
-
-    def columns(self) -> PairColumns:
-        return PairColumns(
-            cluster=np.array(self.cluster, np.intp),
-            longer=np.array(self.longer, np.int8),
-            turns={turn: np.array(rows, np.intp) for turn, rows in self.turns.items()},
-        )
+def report_of(gathered: Gathered) -> Report:
+    """Return the agreement report; the last judge's labels are those that are delivered. Pure."""
+    return build_report(
+        gathered.pairs,
+        gathered.judges,
+        votes=gathered.votes,
+        votes_left_out=gathered.votes_left_out,
+        both_bad=gathered.both_bad,
+        delivered=gathered.delivered.name,
+        provenance=_provenance(gathered.run, gathered.source),
+    )
 
 
-def turn_of(tags: Mapping[str, Any]) -> int | None:
-    """Return the turn that tags name, as a number or its digits; None where they name none."""
-    turn = tags.get(TURN)
-    if isinstance(turn, str) and turn.isascii() and turn.isdigit():
-        turn = int(turn)
-    is_turn = isinstance(turn, int) and not isinstance(turn, bool) and turn >= 1
-    return turn if is_turn else None
+def agreement_of(gathered: Gathered) -> JudgeAgreement:
+    """Return the agreement of the delivered labels with the votes, and nothing else. Pure."""
+    labelled = gathered.delivered.has_label
+    tally = gathered.votes.counts(len(labelled))
+    return judge_agreement(
+        gathered.delivered.label[labelled],
+        tally[labelled],
+        cluster=gathered.pairs.cluster[labelled],
+    )
 
 
 def _vote_columns(
@@ -164,10 +183,6 @@ def _vote_columns(
         np.array(pair, np.intp), np.array(annotator, np.intp), np.array(choice, np.int8)
     )
     return columns, left_out, both_bad
-
-
-def _sign(number: int) -> int:
-    return (number > 0) - (number < 0)
 
 
 def _panel_name(run: Run) -> str:

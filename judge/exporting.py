@@ -167,11 +167,10 @@ def _write_rows(ledger: Ledger, run: Run, file: HashingWriter, row: RowMaker) ->
 
 def _agreement(ledger: Ledger, run: Run) -> dict[str, Any] | None:
     """Return the delivered labels' S1 and S2, or None without votes."""
-    from judge.audit import audit  # numpy: only where there is something to compute
+    from judge.audit import agreement_of, gather  # numpy: only where it has something to compute
 
     votes = list(votes_on(ledger, run.run_id))
     if not votes:
         return None
-    report = audit(run, run_pairs_of(ledger, run), votes)
-    figures = report.judges[report.delivered]
-    return {"s1": figures.s1.micro.as_dict(), "s2": figures.s2.micro.as_dict()}
+    found = agreement_of(gather(run, run_pairs_of(ledger, run), votes))
+    return {"s1": found.s1.micro.as_dict(), "s2": found.s2.micro.as_dict()}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration.position import TwoOrders
-from calibration.report.model import PANEL_HAS_NO_ORDER, JudgeColumns
+from calibration.report.columns import PANEL_HAS_NO_ORDER, JudgeColumns
 from judge.labelling import label_of
 from judge.labels import PENDING, Rule, order_preferences, resolve_label
 from judge.ledger.facts import JudgedPair

@@ -129,9 +129,8 @@ def _agreements(ledger: Ledger, one: Run, two: Run) -> tuple[Agreement, Agreemen
 
 
 def _agreement(ledger: Ledger, one: Run, two: Run, judged: Run) -> Agreement:
-    from judge.audit import audit  # numpy and scipy: only where there is something to compute
+    from judge.audit import agreement_of, gather  # numpy and scipy: only where needed
 
     walk = shared_pairs(ledger, one, other=two, judged=judged)
-    report = audit(judged, walk, votes_on(ledger, one.run_id))
-    figures = report.judges[report.delivered]
-    return Agreement(s1=figures.s1.micro, s2=figures.s2.micro)
+    found = agreement_of(gather(judged, walk, votes_on(ledger, one.run_id)))
+    return Agreement(s1=found.s1.micro, s2=found.s2.micro)

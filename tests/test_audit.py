@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import judge
-from judge.audit import audit, turn_of
+from judge.audit import gather, report_of
 from judge.errors import ConfigError, EvenhandError, InputError, LedgerError
 from judge.labelling import label_of, name_outcome
 from judge.ledger.facts import JudgedPair
 from judge.ledger.runs import Run, RunJudge
+from judge.pair_columns import turn_of
 from judge.records import Order, Reading, Status, Verdict, Vote
 from judge.simulator.process import simulator_process
 from judge.simulator.settings import SimulatorSettings
@@ -435,7 +436,7 @@ def test_answers_to_tasks_of_another_ledger_are_refused_by_line(tmp_path: Path) 
 
 
 def rule_report(rule: str, pairs: Sequence[Any], votes: Iterable[Vote] = ()) -> Any:
-    return audit(a_run(1, rule), judged(pairs, 1), votes)
+    return report_of(gather(a_run(1, rule), judged(pairs, 1), votes))
 
 
 def test_one_order_leaves_order_effects_out_and_says_why() -> None:
@@ -656,7 +657,7 @@ def test_nothing_disappears_and_every_figure_is_a_number_in_its_interval(
         for at, (p, a, choice) in enumerate(votes)
     ]
     run, readings = a_run(judges, rule), judged(pairs, judges)
-    report = audit(run, readings, given_votes)
+    report = report_of(gather(run, readings, given_votes))
     delivered = Counter(name_outcome(label_of(run, p.pair_id, p.readings)) for p in readings)
     assert report.labels.pending == delivered["undecided: pending"]
     assert report.labels.first == delivered["first"]

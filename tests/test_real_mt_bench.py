@@ -11,9 +11,9 @@ from calibration.agreement import VoteColumns, human_human_agreement, judge_agre
 from calibration.intervals import Estimate
 from calibration.position import TwoOrders, position_effects
 from calibration.report.build import build_report
-from calibration.report.model import JudgeColumns, PairColumns
+from calibration.report.columns import JudgeColumns, PairColumns
 from calibration.report.text import headline, report_text
-from judge.audit import audit
+from judge.audit import gather, report_of
 from judge.ledger.bare_votes import BareVote
 from judge.ledger.facts import JudgedPair
 from judge.ledger.runs import Run, RunJudge
@@ -168,7 +168,7 @@ def test_one_report_on_both_turns_has_the_published_figures_of_each() -> None:
     rows = [*comparisons(1), *comparisons(2)]
     run = Run("r", "import", "", {"rule": "conservative"}, True, "", (GPT_4,))
     votes = [vote for row in rows for vote in counted_votes(row)]
-    report = audit(run, map(judged_pair, rows), votes)
+    report = report_of(gather(run, map(judged_pair, rows), votes))
     figures = report.judges["gpt-4"]
     found = {turn: (hits(a.s1), hits(a.s2)) for turn, a in figures.turns.items()}
     assert found == {
@@ -195,7 +195,7 @@ def test_experts_on_turn_1_are_the_ceiling_of_turn_1() -> None:
         BareVote("/".join(("1", *map(str, key))), who, names[choice])
         for key, who, choice in single_votes("expert")
     ]
-    report = audit(run, map(judged_pair, rows), votes)
+    report = report_of(gather(run, map(judged_pair, rows), votes))
     first, second = report.judges["gpt-4"].turns["1"], report.judges["gpt-4"].turns["2"]
     assert (hits(first.s1), hits(first.s2)) == ((886, 1343), (727, 859))
     humans = report.ceiling.turns["1"].human_human

@@ -11,7 +11,8 @@ import pytest
 from calibration.agreement import VoteColumns
 from calibration.position import TwoOrders
 from calibration.report.build import IntervalSettings, build_report
-from calibration.report.model import JudgeColumns, PairColumns, Report
+from calibration.report.columns import Answers, JudgeColumns, PairColumns
+from calibration.report.model import Report
 from calibration.report.text import headline, report_text
 
 PAIRS = 240
@@ -45,8 +46,10 @@ def an_input(judges: int = 1) -> tuple[PairColumns, list[JudgeColumns], VoteColu
     truth = rng.choice([1, 0, -1], PAIRS, p=[0.5, 0.15, 0.35])
     pair = rng.integers(0, PAIRS, 500)
     votes = VoteColumns(pair, rng.integers(0, 12, 500), noisy(rng, truth[pair], 0.75))
-    longer = rng.choice([1, -1], PAIRS).astype(np.int8)
-    pairs = PairColumns(np.arange(PAIRS) // 4, longer)
+    none = np.zeros(PAIRS, np.intp)
+    shorter = Answers(none, none, none, none, none)
+    chars = rng.choice([1, -1], PAIRS)
+    pairs = PairColumns(np.arange(PAIRS) // 4, replace(shorter, chars=chars), shorter)
     return pairs, [a_judge(f"j{k + 1}", rng, truth) for k in range(judges)], votes
 
 

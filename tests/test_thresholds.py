@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from calibration.agreement import VoteColumns
 from calibration.position import TwoOrders
 from calibration.report.build import IntervalSettings, build_report
-from calibration.report.model import PANEL_HAS_NO_ORDER, JudgeColumns, PairColumns, Report
+from calibration.report.columns import PANEL_HAS_NO_ORDER, JudgeColumns, PairColumns
+from calibration.report.model import Report
 from calibration.report.thresholds import Thresholds, failures
 
 FEW_DRAWS = IntervalSettings(draws=50)

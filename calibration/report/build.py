@@ -6,17 +6,14 @@ from dataclasses import asdict
 import numpy as np
 
 from calibration.agreement import FIRST, TIE, VoteColumns
-from calibration.report.figures import baselines, ceiling, judge_figures
-from calibration.report.model import (
+from calibration.report.columns import (
     DEFAULT_INTERVALS,
     IntervalSettings,
     JudgeColumns,
-    JudgeFigures,
-    LabelCounts,
     PairColumns,
-    Report,
-    VoteCounts,
 )
+from calibration.report.figures import baselines, ceiling, judge_figures
+from calibration.report.model import JudgeFigures, LabelCounts, Report, VoteCounts
 
 WITHOUT_LABEL = "pair without a label"
 
@@ -98,8 +95,9 @@ def _check_rows(pairs: PairColumns, judges: Sequence[JudgeColumns], *, votes: Vo
     for turn, rows in pairs.turns.items():
         if len(rows) and not 0 <= rows.min() <= rows.max() < n_pairs:
             raise ValueError(f"turn {turn} names pair row {rows.max()} of {n_pairs}")
-    if pairs.longer is not None and len(pairs.longer) != n_pairs:
-        raise ValueError(f"`longer` has {len(pairs.longer)} rows for {n_pairs} pairs")
+    for side in (pairs.first, pairs.second):
+        if side is not None and len(side.chars) != n_pairs:
+            raise ValueError(f"the answers have {len(side.chars)} rows for {n_pairs} pairs")
     if len(votes.pair) and not 0 <= votes.pair.min() <= votes.pair.max() < n_pairs:
         raise ValueError(
             f"a vote names pair row {votes.pair.max()} of {n_pairs}; "

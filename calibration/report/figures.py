@@ -21,16 +21,9 @@ from calibration.chance import clustered_kappa, confusion_sums
 from calibration.couples import human_kappa
 from calibration.intervals import Estimate, Floats, clustered_proportion
 from calibration.position import PositionEffects, position_effects
-from calibration.report.model import (
-    Baselines,
-    Ceiling,
-    IntervalSettings,
-    JudgeColumns,
-    JudgeFigures,
-    LabelCounts,
-    PairColumns,
-    TurnCeiling,
-)
+from calibration.report import pending
+from calibration.report.columns import IntervalSettings, JudgeColumns, PairColumns
+from calibration.report.model import Baselines, Ceiling, JudgeFigures, LabelCounts, TurnCeiling
 
 NO_VOTES = "no human votes"
 _NO_JUDGMENT = "no judgment yet"
@@ -69,6 +62,7 @@ def judge_figures(
             turn: _reached(judge.label, tally, pairs, rows=on[rows[on]], level=level)
             for turn, on in _turns(pairs).items()
         },
+        **pending.JUDGE,
         counts=counts,
     )
 
@@ -90,6 +84,7 @@ def ceiling(votes: VoteColumns, pairs: PairColumns, *, intervals: IntervalSettin
         leave_one_out=leave_one_out_agreement(votes, cluster, level=level),
         kappa=human_kappa(votes, cluster, **asdict(intervals)),
         turns=turns,
+        **pending.CEILING,
     )
 
 
@@ -100,13 +95,14 @@ def baselines(pairs: PairColumns, tally: Floats, *, level: float) -> Baselines:
         return _reached(label, tally, pairs, rows=np.arange(len(tally)), level=level)
 
     n, decided = int(tally.sum()), int(tally[:, [0, 2]].sum())
+    longer = pairs.longer()
     no_length = Estimate(None, None, None, 0, "the lengths of the answers were not given")
     ties = clustered_proportion(
         tally[:, 1], pairs.cluster, size=tally.sum(axis=1), level=level, empty=NO_VOTES
     ).estimate
     return Baselines(
         always_first=reached(np.full(len(tally), FIRST, np.int8)),
-        longest=Agreement(no_length, no_length) if pairs.longer is None else reached(pairs.longer),
+        longest=Agreement(no_length, no_length) if longer is None else reached(longer),
         random=Agreement(_exactly(1 / 3, n), _exactly(1 / 2, decided)),
         # It calls a quarter first, a quarter second and half a tie, whatever the answers are.
         coin_flip=Agreement(ties.rescaled(0.25, 0.25), _exactly(1 / 2, decided)),

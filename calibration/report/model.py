@@ -1,101 +1,28 @@
-"""What a report is made from, and the report itself, as data.
+"""The report as data.
 
 Every rendering (JSON, text, HTML) reads the same `Report`; none computes a figure.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calibration.agreement import (
-    Agreement,
-    Averages,
-    Codes,
-    Index,
-    Mask,
-    check_choices,
-)
+from calibration.agreement import Agreement, Averages
+from calibration.bias import Bias
+from calibration.certificates import Certificate
+from calibration.chance import Coefficients, Marginals
+from calibration.coherence import Coherence, SystemRanking
+from calibration.inference import WinRates
 from calibration.intervals import Estimate
-from calibration.position import TwoOrders
+from calibration.position import OrderEffects
+from calibration.probability import Reliability
+from calibration.raters import RaterCoefficients
+from calibration.significance import PValue
+from calibration.strata import StratumFigures
 
 SCHEMA = "report/1"
-
-NO_ORDERS = "the verdicts of the two orders were not given"
-PANEL_HAS_NO_ORDER = "a panel has no order of its own"
-
-
-@dataclass(frozen=True)
-class IntervalSettings:
-    """How intervals are made; `draws` and `seed` are those of the bootstrap of kappa."""
-
-    level: float = 0.95
-    draws: int = 2000
-    seed: int = 0
-
-
-DEFAULT_INTERVALS = IntervalSettings()
-
-
-@dataclass(frozen=True)
-class PairColumns:
-    """What is known of each pair before anyone judged it."""
-
-    cluster: Index
-    """Shape (n_pairs,): any code of the pair's prompt."""
-    longer: Codes | None = None
-    """Shape (n_pairs,): which answer is longer, first 1, second -1, equal 0."""
-    turns: Mapping[int, Index] = field(default_factory=dict)
-    """Rows of the pairs of each turn of a conversation; a pair without a turn is in none."""
-
-
-@dataclass(frozen=True)
-class JudgeColumns:
-    """What one judge, or a panel, made of the pairs. Rows are those of `PairColumns`."""
-
-    name: str
-    label: Codes
-    """Shape (n_pairs,), in {1, 0, -1}; an inconsistent label is 0; ignored without a label."""
-    has_label: Mask
-    inconsistent: Mask
-    """Labelled pairs whose two orders contradict each other."""
-    judgments: Index
-    """Shape (n_pairs,): stored judgments of each pair."""
-    statuses: Mapping[str, Index] = field(default_factory=dict)
-    """Judgments without a verdict, by status, each of shape (n_pairs,)."""
-    undecided: Mapping[str, int] = field(default_factory=dict)
-    """Pairs without a label that no further asking of this run will give one, by reason."""
-    n_pending: int = 0
-    """Pairs that still wait for a judgment."""
-    errors: Mask | None = None
-    """Pairs without a label because a judgment gave no verdict; None for no such pair."""
-    orders: TwoOrders | None = None
-    why_no_orders: str = NO_ORDERS
-    """Why there is no `orders`, in words."""
-
-    def __post_init__(self) -> None:
-        pairs = len(self.label)
-        columns = [self.has_label, self.inconsistent, self.judgments, *self.statuses.values()]
-        columns += [] if self.orders is None else [self.orders.forward]
-        columns += [] if self.errors is None else [self.errors]
-        if any(len(column) != pairs for column in columns):
-            raise ValueError(f"judge {self.name}: every column must have {pairs} rows, as `label`")
-        check_choices(self.label, f"judge {self.name}: a label")
-        labelled, undecided = int(np.sum(self.has_label)), sum(self.undecided.values())
-        if labelled + undecided + self.n_pending != pairs:
-            raise ValueError(
-                f"judge {self.name}: {labelled} labelled + {undecided} undecided + "
-                f"{self.n_pending} pending pairs are not the {pairs} pairs given; "
-                "name a reason for each pair without a label"
-            )
-        errors = np.zeros(pairs, bool) if self.errors is None else self.errors
-        if np.any(errors & self.has_label) or int(np.sum(errors)) > undecided:
-            raise ValueError(
-                f"judge {self.name}: a pair that ended in an error has a label, or no reason in "
-                "`undecided`; give it a reason and no label"
-            )
-        if any(np.any(column > self.judgments) for column in self.statuses.values()):
-            raise ValueError(f"judge {self.name}: a pair has more failures than judgments")
 
 
 @dataclass(frozen=True)
@@ -135,6 +62,32 @@ class VoteCounts:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """Votes by what the label is (row) and what the human said (column)."""
+
+    rows: tuple[str, ...]
+    """`first`, `tie`, `second`, `inconsistent`, `no label`."""
+    columns: tuple[str, ...]
+    """`first`, `tie`, `second`, `both bad`."""
+    counts: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class ExpenseFigures:
+    """What judging took; None where it is unknown."""
+
+    judgments: int
+    usd_per_1000: float | None
+    """Per 1,000 judgments."""
+    usd_per_1000_labels: float | None
+    """Per 1,000 usable labels: first or second, neither tie, inconsistent nor undecided."""
+    seconds_per_1000: float | None
+    """Per 1,000 judgments, one after another."""
+    input_tokens: int | None
+    output_tokens: int | None
+
+
+@dataclass(frozen=True)
 class JudgeFigures:
     """Everything measured about one judge; the order is that of the JSON."""
 
@@ -155,6 +108,21 @@ class JudgeFigures:
     """S1 where a pair whose judgments gave no verdict is missed by every vote on it."""
     turns: Mapping[str, Agreement]
     """Agreement on the pairs of each turn, by its number; empty where no pair has a turn."""
+    coefficients: Coefficients
+    marginals: Marginals
+    """Of the labels compared, each as often as it has votes."""
+    order_effects: OrderEffects
+    strata: Mapping[str, Mapping[str, StratumFigures]]
+    """Question -> part -> figures; `quality gap` and `length gap` beside those of the tags."""
+    bias: Bias
+    coherence: Coherence
+    systems: SystemRanking
+    win_rates: WinRates
+    reliability: Reliability
+    confusion: Confusion
+    certificate: Certificate
+    """What the figure of the first sentence is enough for."""
+    expense: ExpenseFigures
     counts: LabelCounts
 
 
@@ -167,6 +135,15 @@ class TurnCeiling:
 
 
 @dataclass(frozen=True)
+class AnnotatorFigures:
+    """One annotator against the majority of the others' votes."""
+
+    votes: int
+    s1: Estimate
+    s2: Estimate
+
+
+@dataclass(frozen=True)
 class Ceiling:
     """How far humans agree among themselves, on all votes whether or not a judge was asked."""
 
@@ -175,6 +152,10 @@ class Ceiling:
     kappa: Estimate
     """Cohen's between humans, over couples of votes, with the three choices unweighted."""
     turns: Mapping[str, TurnCeiling]
+    coefficients: RaterCoefficients
+    marginals: Marginals
+    annotators: Mapping[str, AnnotatorFigures]
+    """Each annotator against the majority of the others, most votes first."""
 
 
 @dataclass(frozen=True)
@@ -241,12 +222,16 @@ class Report:
 
 
 def _plain(item: object) -> object:
-    if isinstance(item, Estimate):
+    if isinstance(item, Estimate | PValue):
         return item.as_dict()
+    if isinstance(item, np.ndarray):
+        return item.tolist()
     if is_dataclass(item):
         return {f.name: _plain(getattr(item, f.name)) for f in fields(item)}
     if isinstance(item, Mapping):
         return {name: _plain(value) for name, value in item.items()}
+    if isinstance(item, list | tuple):
+        return [_plain(value) for value in item]
     return item
 
 

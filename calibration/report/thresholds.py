@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calibration.intervals import Estimate
-from calibration.report.model import PANEL_HAS_NO_ORDER, JudgeFigures, Report
+from calibration.report.columns import PANEL_HAS_NO_ORDER
+from calibration.report.model import JudgeFigures, Report
 from calibration.report.table import percent
 
 _SLACK = 1e-12
