@@ -8,13 +8,14 @@ PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13 python3
 	$$python -c '$(IS_NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: help demo test lint bench reliability clean
+.PHONY: help demo test lint bench oracles reliability clean
 
 help:
 	@echo "make demo         label an example with a simulated judge and show the report"
 	@echo "make test         run the tests"
 	@echo "make lint         check format, style and types"
-	@echo "make bench        measure speed"
+	@echo "make bench        measure speed, and whether the statistics keep their promises"
+	@echo "make oracles      compare the statistics with other libraries"
 	@echo "make reliability  run the long campaigns: kills, power cuts, soak"
 	@echo "make clean        remove .venv, caches and build products"
 
@@ -32,11 +33,20 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/run.py
 
+# The libraries that statistics are compared with are in environments of their own: some contradict
+# each other, and nothing else may come to need them. `calibration` needs only numpy and scipy, so
+# the project itself is not installed there. A library that is missing is an error, never a skip.
+ORACLES := tests/oracles
+COMPARE := -m pytest -c $(ORACLES)/pytest.ini --rootdir=$(ORACLES)
+oracles: .venv-oracles/.ready .venv-oracles-irr/.ready
+	.venv-oracles/bin/python $(COMPARE) $(ORACLES) --ignore=$(ORACLES)/test_irr.py
+	.venv-oracles-irr/bin/python $(COMPARE) $(ORACLES)/test_irr.py
+
 reliability: $(READY)
 	$(BIN)/python -m pytest -m reliability -o faulthandler_timeout=900
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf .venv .venv-oracles .venv-oracles-irr .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last, so that a broken installation is repeated. Debian's python3 may lack
@@ -51,4 +61,12 @@ $(READY): pyproject.toml constraints.txt
 	@$(INSTALL) --upgrade pip
 	@$(INSTALL) --group dev
 	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+.venv-oracles/.ready: tests/oracles/requirements.txt
+.venv-oracles-irr/.ready: tests/oracles/requirements-irr.txt
+.venv-oracles/.ready .venv-oracles-irr/.ready: | $(READY)
+	@echo "Preparing $(@D) (once; about a minute) ..."
+	@$(BIN)/python -m venv --without-pip $(@D)
+	@$(BIN)/python -m pip --python $(@D)/bin/python install --quiet --requirement $<
 	@touch $@

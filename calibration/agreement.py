@@ -19,9 +19,9 @@ Mask = NDArray[np.bool_]
 Index = NDArray[np.integer]
 
 NO_LABELLED_VOTES = "no human vote on a labelled pair"
-_NONE_DECIDED = "no vote and label are both decided"
+NONE_DECIDED = "no vote and label are both decided"
 NO_OVERLAP = "no pair has votes by two annotators"
-_NO_DECIDED_OVERLAP = "no pair has decided votes by two annotators"
+NO_DECIDED_OVERLAP = "no pair has decided votes by two annotators"
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,26 @@ class VoteColumns:
     annotator: Index
     """Shape (n_votes,): any code that tells annotators apart."""
     choice: Codes
-    """Shape (n_votes,), in {1, 0, -1}; `both_bad` is a tie."""
+    """Shape (n_votes,), in {1, 0, -1}; a vote that calls both answers bad is a tie."""
+    both_bad: Mask | None = None
+    """Shape (n_votes,): ties that call both answers bad; None for no such vote."""
 
     def __post_init__(self) -> None:
-        if not len(self.pair) == len(self.annotator) == len(self.choice):
+        lengths = [len(self.pair), len(self.annotator), len(self.choice)]
+        lengths += [] if self.both_bad is None else [len(self.both_bad)]
+        if len(set(lengths)) != 1:
             raise ValueError(
-                f"the columns of VoteColumns differ in length ({len(self.pair)}, "
-                f"{len(self.annotator)}, {len(self.choice)})"
+                f"the columns of VoteColumns differ in length ({', '.join(map(str, lengths))})"
             )
         check_choices(self.choice, "a vote")
+        if self.both_bad is not None and np.any(self.choice[self.both_bad] != TIE):
+            raise ValueError("a vote that calls both answers bad is not a tie; give it choice 0")
 
     def on(self, mask: Mask) -> "VoteColumns":
         """The votes on the pairs of a mask (n_pairs,); rows of pairs stay as they are."""
         kept = mask[self.pair]
-        return VoteColumns(self.pair[kept], self.annotator[kept], self.choice[kept])
+        both_bad = None if self.both_bad is None else self.both_bad[kept]
+        return VoteColumns(self.pair[kept], self.annotator[kept], self.choice[kept], both_bad)
 
     def counts(self, n_pairs: int) -> Floats:
         """Votes per pair and choice, shape (n_pairs, 3): second, tie, first."""
@@ -83,6 +89,26 @@ class Agreement:
     s2: Estimate
 
 
+@dataclass(frozen=True)
+class Credit:
+    """Comparisons that agree and all of them, each of shape (rows,); S2 counts the decided."""
+
+    s1_agreeing: Floats
+    s1_possible: Floats
+    s2_agreeing: Floats
+    s2_possible: Floats
+
+
+@dataclass(frozen=True)
+class AgainstOthers:
+    """Each annotator on each pair voted on, one row each, against the majority of the others."""
+
+    pair: Index
+    annotator: Index
+    """Places in the sorted distinct codes of `VoteColumns.annotator`."""
+    credit: Credit
+
+
 def check_choices(choices: Codes, name: str) -> None:
     """Raise ValueError unless every code is 1, 0 or -1."""
     wrong = choices[(choices > FIRST) | (choices < SECOND)]
@@ -113,7 +139,7 @@ def judge_agreement(
             top=_top(votes) * (decided_votes > 0),
             cluster=cluster,
             level=level,
-            empty=_NONE_DECIDED,
+            empty=NONE_DECIDED,
         ),
         s2_coverage=clustered_proportion(
             decided, cluster, size=total, level=level, empty=NO_LABELLED_VOTES
@@ -141,22 +167,7 @@ def human_human_agreement(votes: VoteColumns, cluster: Index, *, level: float = 
     `cluster` has shape (n_pairs,). Votes of one annotator on one pair are never matched with
     each other: the definition asks for non-identical individuals.
     """
-    n_pairs = len(cluster)
-    everyone = votes.counts(n_pairs)
-    pair, own = _by_annotator(votes)
-
-    def matched(choices: list[int]) -> tuple[Floats, Floats]:
-        agreeing = _couples(everyone[:, choices]).sum(axis=1)
-        agreeing -= np.bincount(pair, _couples(own[:, choices]).sum(axis=1), minlength=n_pairs)
-        possible = _couples(everyone[:, choices].sum(axis=1))
-        possible -= np.bincount(pair, _couples(own[:, choices].sum(axis=1)), minlength=n_pairs)
-        return agreeing, possible
-
-    all_votes, decided = matched([0, 1, 2]), matched([0, 2])
-    return Agreement(
-        s1=_share(*all_votes, cluster=cluster, level=level, empty=NO_OVERLAP),
-        s2=_share(*decided, cluster=cluster, level=level, empty=_NO_DECIDED_OVERLAP),
-    )
+    return _credited(human_couples(votes, len(cluster)), cluster, level=level)
 
 
 def leave_one_out_agreement(
@@ -167,27 +178,55 @@ def leave_one_out_agreement(
     `cluster` has shape (n_pairs,). A shared top splits the credit evenly. This is the fairer
     ceiling for a judge: two humans who contradict each other cannot both be with the majority.
     """
-    pair, own = _by_annotator(votes)
-    others = votes.counts(len(cluster))[pair] - own
-    top = _top(others)
-    s1 = own * np.where(others.sum(axis=1, keepdims=True) > 0, 1.0, 0.0)
+    others = against_others(votes, len(cluster))
+    return _credited(others.credit, cluster[others.pair], level=level)
+
+
+def human_couples(votes: VoteColumns, n_pairs: int) -> Credit:
+    """Return the couples of votes on each pair by two annotators, and those that agree."""
+    everyone = votes.counts(n_pairs)
+    pair, _, own = _by_annotator(votes)
+
+    def matched(choices: list[int]) -> tuple[Floats, Floats]:
+        agreeing = _couples(everyone[:, choices]).sum(axis=1)
+        agreeing -= np.bincount(pair, _couples(own[:, choices]).sum(axis=1), minlength=n_pairs)
+        possible = _couples(everyone[:, choices].sum(axis=1))
+        possible -= np.bincount(pair, _couples(own[:, choices].sum(axis=1)), minlength=n_pairs)
+        return agreeing, possible
+
+    return Credit(*matched([0, 1, 2]), *matched([0, 2]))
+
+
+def against_others(votes: VoteColumns, n_pairs: int) -> AgainstOthers:
+    """Return what each annotator's votes on each pair earn from the others' majority."""
+    pair, annotator, own = _by_annotator(votes)
+    top = _top(votes.counts(n_pairs)[pair] - own)
+    compared = own * (top.sum(axis=1, keepdims=True) > 0)
     decided_top = top * [1, 0, 1]
-    s2 = own * [1, 0, 1] * (decided_top.sum(axis=1, keepdims=True) > 0)
-    prompts = cluster[pair]
+    decided = own * [1, 0, 1] * (decided_top.sum(axis=1, keepdims=True) > 0)
+    return AgainstOthers(
+        pair=pair,
+        annotator=annotator,
+        credit=Credit(
+            s1_agreeing=(compared * _split(top)).sum(axis=1),
+            s1_possible=compared.sum(axis=1),
+            s2_agreeing=(decided * _split(decided_top)).sum(axis=1),
+            s2_possible=decided.sum(axis=1),
+        ),
+    )
+
+
+def _credited(credit: Credit, cluster: Index, *, level: float) -> Agreement:
     return Agreement(
         s1=_share(
-            (s1 * _split(top)).sum(axis=1),
-            s1.sum(axis=1),
-            cluster=prompts,
-            level=level,
-            empty=NO_OVERLAP,
+            credit.s1_agreeing, credit.s1_possible, cluster=cluster, level=level, empty=NO_OVERLAP
         ),
         s2=_share(
-            (s2 * _split(decided_top)).sum(axis=1),
-            s2.sum(axis=1),
-            cluster=prompts,
+            credit.s2_agreeing,
+            credit.s2_possible,
+            cluster=cluster,
             level=level,
-            empty=_NO_DECIDED_OVERLAP,
+            empty=NO_DECIDED_OVERLAP,
         ),
     )
 
@@ -227,12 +266,12 @@ def _tally(row: Index, choice: Codes, rows: int) -> Floats:
     return np.bincount(cells, minlength=rows * 3).reshape(rows, 3).astype(np.float64)
 
 
-def _by_annotator(votes: VoteColumns) -> tuple[NDArray[np.intp], Floats]:
-    """The pair (r,) and the counts (r, 3) of each annotator on each pair voted on."""
+def _by_annotator(votes: VoteColumns) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Return pair (r,), annotator (r,) and counts (r, 3) of each annotator on each pair."""
     codes, annotators = cluster_codes(votes.annotator)
     both, row = np.unique(votes.pair.astype(np.int64) * annotators + codes, return_inverse=True)
-    pair = (both // max(annotators, 1)).astype(np.intp)
-    return pair, _tally(row.reshape(-1), votes.choice, len(both))
+    pair, annotator = np.divmod(both.astype(np.intp), max(annotators, 1))
+    return pair, annotator, _tally(row.reshape(-1), votes.choice, len(both))
 
 
 def _one_hot(label: Codes) -> Floats:

@@ -1,19 +1,31 @@
-"""Agreement corrected for chance.
+"""Agreement of two sides corrected for chance.
 
 Read kappa beside the raw agreement, never alone: with lopsided marginals a high agreement can
-have a kappa below zero (the kappa paradox).
+have a kappa below zero (the kappa paradox; Feinstein and Cicchetti 1990). AC1 then stays high.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from calibration.corrections import (
+    Corrected,
+    alpha,
+    brennan_prediger,
+    cohen,
+    corrected_estimates,
+    credit_of,
+    gwet,
+    linear_weights,
+    ordinal_weights,
+    quadratic_weights,
+    scott,
+)
 from calibration.intervals import (
     NOTHING,
     Estimate,
     Floats,
-    cluster_bootstrap,
     cluster_codes,
     clustered_proportion,
 )
@@ -37,6 +49,7 @@ class Coefficients:
     """Gwet's, quadratic weights."""
     alpha_nominal: Estimate
     alpha_ordinal: Estimate
+    """Krippendorff's own ordinal metric, not Gwet's ordinal weights."""
     alpha_interval: Estimate
 
 
@@ -53,11 +66,40 @@ def cohens_kappa(table: ArrayLike, *, weights: ArrayLike | None = None) -> float
     """Return Cohen's kappa of a confusion matrix (K, K) of counts; None where not defined.
 
     `weights` (K, K) hold the credit of each cell, 1 on the diagonal; None is the identity
-    (Cohen 1960), others give weighted kappa (Cohen 1968).
+    (Cohen 1960), others give weighted kappa (Cohen 1968). Rows and columns each have their own
+    marginals.
     """
-    counts = np.asarray(table, dtype=np.float64)
-    kappa = float(_kappas(counts[None], _credit(weights, len(counts)))[0])
-    return kappa if np.isfinite(kappa) else None
+    tables = _square(table)
+    return cohen(tables, credit_of(weights, tables.shape[1])).value()
+
+
+def scotts_pi(table: ArrayLike, *, weights: ArrayLike | None = None) -> float | None:
+    """Return Scott's pi (1955), Fleiss' kappa of two raters; otherwise as `cohens_kappa`."""
+    tables = _square(table)
+    return scott(tables, _ratings(tables), credit_of(weights, tables.shape[1])).value()
+
+
+def brennan_predigers_kappa(table: ArrayLike, *, weights: ArrayLike | None = None) -> float | None:
+    """Return Brennan and Prediger's kappa (1981), chance 1 / K; otherwise as `cohens_kappa`."""
+    tables = _square(table)
+    return brennan_prediger(tables, credit_of(weights, tables.shape[1])).value()
+
+
+def gwets_ac(table: ArrayLike, *, weights: ArrayLike | None = None) -> float | None:
+    """Return Gwet's AC1 (2008), or AC2 where `weights` are given; as `cohens_kappa`."""
+    tables = _square(table)
+    return gwet(tables, _ratings(tables), credit_of(weights, tables.shape[1])).value()
+
+
+def krippendorffs_alpha(table: ArrayLike, *, weights: ArrayLike | None = None) -> float | None:
+    """Return Krippendorff's alpha of two raters; None where not defined.
+
+    `table` and `weights` are those of `cohens_kappa`: None is the nominal metric,
+    `quadratic_weights(K)` the interval metric, and `ordinal_weights` of both sides' summed
+    marginals the ordinal one.
+    """
+    tables = _square(table)
+    return alpha(_coincidences(tables), credit_of(weights, tables.shape[1])).value()
 
 
 def confusion_sums(
@@ -77,6 +119,46 @@ def confusion_sums(
     return counts.reshape(groups, categories, categories)
 
 
+def coefficients(
+    tables: NDArray[np.number],
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+    empty: str = NOTHING,
+) -> Coefficients:
+    """Return all coefficients with their intervals from the same resamples of the clusters.
+
+    `tables` holds each cluster's confusion matrix (G, K, K), its K categories in their order;
+    `n` counts its items. Raw agreement has the clustered Wilson interval.
+    """
+    counts = _counted(tables)
+    categories = counts.shape[1]
+    observed = clustered_proportion(
+        np.einsum("gkk->g", counts),
+        np.arange(len(counts)),
+        size=counts.sum(axis=(1, 2)),
+        level=level,
+        empty=empty,
+    ).estimate
+    if not observed.n:
+        return Coefficients(*[observed] * 11)
+
+    def family(sums: Floats) -> dict[str, Corrected]:
+        return _family(sums.reshape(-1, categories, categories))
+
+    corrected = corrected_estimates(
+        counts.reshape(len(counts), -1),
+        family,
+        n=observed.n,
+        level=level,
+        draws=draws,
+        seed=seed,
+        undefined=ONE_CATEGORY,
+    )
+    return Coefficients(observed=observed, **corrected)
+
+
 def clustered_kappa(
     tables: NDArray[np.number],
     *,
@@ -87,60 +169,82 @@ def clustered_kappa(
     seed: int = 0,
     empty: str = NOTHING,
 ) -> Estimate:
-    """Return Cohen's kappa with a clustered bootstrap interval.
+    """Return Cohen's kappa alone, as `coefficients` gives it, with weights of any kind.
 
-    `tables` holds each cluster's confusion matrix (G, K, K). Where resampling gives no interval
-    (perfect agreement), that of the raw agreement is used with chance held fixed. `asymmetry` is
-    subtracted from the chance of every resample (`calibration.couples`).
+    `asymmetry` is subtracted from the chance of every resample (`calibration.couples`).
     """
-    groups, categories = tables.shape[:2]
-    n = round(float(tables.sum()))
+    counts = _counted(tables)
+    categories = counts.shape[1]
+    n = round(float(counts.sum()))
     if not n:
         return Estimate(None, None, None, 0, empty)
-    credit = _credit(weights, categories)
+    credit = credit_of(weights, categories)
 
-    def kappas(totals: Floats) -> Floats:
-        return _kappas(totals.reshape(-1, categories, categories), credit, asymmetry)
+    def family(sums: Floats) -> dict[str, Corrected]:
+        tables = sums.reshape(-1, categories, categories)
+        return {"cohen": cohen(tables, credit, asymmetry=asymmetry)}
 
-    estimate = cluster_bootstrap(
-        tables.reshape(groups, -1), kappas, n=n, level=level, draws=draws, seed=seed
-    )
-    if estimate.value is None:
-        return Estimate(None, None, None, n, ONE_CATEGORY)
-    if estimate.low is not None or groups == 1:
-        return estimate
-    raw = clustered_proportion(
-        (tables * credit).sum(axis=(1, 2)),
-        np.arange(groups),
-        size=tables.sum(axis=(1, 2)),
+    return corrected_estimates(
+        counts.reshape(len(counts), -1),
+        family,
+        n=n,
         level=level,
-    ).estimate
-    chance = _chance(tables.sum(axis=0)[None].astype(np.float64), credit)[0] - asymmetry
-    scaled = raw.rescaled(float(1 / (1 - chance)), float(-chance / (1 - chance)))
-    return replace(scaled, low=None if scaled.low is None else max(-1.0, scaled.low))
+        draws=draws,
+        seed=seed,
+        undefined=ONE_CATEGORY,
+    )["cohen"]
 
 
-def _credit(weights: ArrayLike | None, categories: int) -> Floats:
-    credit = np.eye(categories) if weights is None else np.asarray(weights, dtype=np.float64)
-    if credit.shape != (categories, categories):
-        raise ValueError(
-            f"weights have shape {credit.shape}, expected ({categories}, {categories})"
-        )
-    return credit
+def marginals(
+    counts: ArrayLike, cluster: ArrayLike, *, level: float = 0.95, empty: str = NOTHING
+) -> Marginals:
+    """Return the share of each choice, with intervals clustered by `cluster` (n,).
+
+    `counts` (n, 3) hold choices of the second, ties, and choices of the first, in the order of
+    their codes -1, 0 and 1. Of confusion matrices, sum over the columns for the side of the rows.
+    """
+    table = np.asarray(counts, dtype=np.float64)
+    second, tie, first = (
+        clustered_proportion(
+            column, cluster, size=table.sum(axis=1), level=level, empty=empty
+        ).estimate
+        for column in table.T
+    )
+    return Marginals(first=first, tie=tie, second=second)
 
 
-def _chance(tables: Floats, credit: Floats) -> Floats:
-    """Agreement expected from the marginals alone, shape (r,)."""
-    total = np.maximum(tables.sum(axis=(1, 2)), 1)
-    rows, columns = tables.sum(axis=2), tables.sum(axis=1)
-    expected = np.einsum("rk,kl,rl->r", rows, credit, columns)
-    return np.asarray(expected / total**2, dtype=np.float64)
+def _family(tables: Floats) -> dict[str, Corrected]:
+    categories = tables.shape[1]
+    same, quadratic = np.eye(categories), quadratic_weights(categories)
+    ratings, coincidences = _ratings(tables), _coincidences(tables)
+    return {
+        "cohen": cohen(tables, same),
+        "cohen_linear": cohen(tables, linear_weights(categories)),
+        "cohen_quadratic": cohen(tables, quadratic),
+        "scott": scott(tables, ratings, same),
+        "brennan_prediger": brennan_prediger(tables, same),
+        "ac1": gwet(tables, ratings, same),
+        "ac2": gwet(tables, ratings, quadratic),
+        "alpha_nominal": alpha(coincidences, same),
+        "alpha_ordinal": alpha(coincidences, ordinal_weights(coincidences.sum(axis=2))),
+        "alpha_interval": alpha(coincidences, quadratic),
+    }
 
 
-def _kappas(tables: Floats, credit: Floats, asymmetry: float = 0.0) -> Floats:
-    total = np.maximum(tables.sum(axis=(1, 2)), 1)
-    observed = (tables * credit).sum(axis=(1, 2)) / total
-    room = 1 - (_chance(tables, credit) - asymmetry)
-    undefined = np.full(len(tables), np.nan)
-    defined = (room > 1e-12) & (tables.sum(axis=(1, 2)) > 0)
-    return np.asarray(np.divide(observed - (1 - room), room, out=undefined, where=defined))
+def _square(table: ArrayLike) -> Floats:
+    counts = np.asarray(table, dtype=np.float64)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"a confusion matrix has shape {counts.shape}, expected (K, K)")
+    return counts[None]
+
+
+def _counted(tables: NDArray[np.number]) -> Floats:
+    return np.asarray(tables[tables.sum(axis=(1, 2)) > 0], dtype=np.float64)
+
+
+def _ratings(tables: Floats) -> Floats:
+    return np.asarray(tables.sum(axis=1) + tables.sum(axis=2))
+
+
+def _coincidences(tables: Floats) -> Floats:
+    return tables + tables.transpose(0, 2, 1)

@@ -3,14 +3,20 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from judge.api.compare import compare
     from judge.api.deliver import agree, export, handoff, import_file
     from judge.api.label import agenerate, arun, cost, generate, run
-    from judge.api.runs import compare_runs, delete_run, runs, show_run
+    from judge.api.runs import delete_run, runs, show_run
     from judge.api.start import acheck, check, demo, init, simulate
+    from judge.certifying import certify
+    from judge.planning_labels import plan
     from judge.verdicts import parse_verdict
 
 _HOMES = {
+    "compare": "judge.api.compare",
     "agree": "judge.api.deliver",
+    "certify": "judge.certifying",
+    "plan": "judge.planning_labels",
     "export": "judge.api.deliver",
     "handoff": "judge.api.deliver",
     "import_file": "judge.api.deliver",
@@ -19,7 +25,6 @@ _HOMES = {
     "cost": "judge.api.label",
     "generate": "judge.api.label",
     "run": "judge.api.label",
-    "compare_runs": "judge.api.runs",
     "delete_run": "judge.api.runs",
     "runs": "judge.api.runs",
     "show_run": "judge.api.runs",
@@ -36,8 +41,9 @@ __all__ = [
     "agenerate",
     "agree",
     "arun",
+    "certify",
     "check",
-    "compare_runs",
+    "compare",
     "cost",
     "delete_run",
     "demo",
@@ -47,6 +53,7 @@ __all__ = [
     "import_file",
     "init",
     "parse_verdict",
+    "plan",
     "run",
     "runs",
     "show_run",

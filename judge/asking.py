@@ -4,7 +4,7 @@ A pass works through what is missing. Asks that an endpoint could not answer sta
 asked again in the next pass, as long as passes get somewhere.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -70,6 +70,27 @@ class _Work:
     retry: frozenset[Status]
 
 
+def missing_asks(
+    item: WorkItem,
+    judges: Mapping[str, ResolvedJudge],
+    run: Run,
+    *,
+    retry: frozenset[Status] = frozenset(),
+) -> list[Ask]:
+    """Return what a run still has to ask some of its judges, by judge key, about one content."""
+    content = item.content
+    orders = (single_order(content.content_id),) if run.one_order else BOTH_ORDERS
+    questions = missing_questions(item.answered, judges, orders=orders, retry=retry)
+    if not questions:
+        return []
+    shown = shown_of(
+        content.prompt_json, content.reference, content.first_json, content.second_json
+    )
+    return [
+        Ask(content.content_id, shown, judges[q.judge_key], q.order, q.sample) for q in questions
+    ]
+
+
 class _JudgeDesk:
     """Asks the judges of one endpoint and stores what they say."""
 
@@ -100,22 +121,11 @@ class _JudgeDesk:
                 for item in page:
                     for reading in item.answered:
                         work.progress.note_answered(item.content.content_id, reading)
-            yield [ask for item in page for ask in self._asks(item)]
-
-    def _asks(self, item: WorkItem) -> list[Ask]:
-        content, judges = item.content, self._judges
-        one_order = self._work.run.one_order
-        orders = (single_order(content.content_id),) if one_order else BOTH_ORDERS
-        questions = missing_questions(item.answered, judges, orders=orders, retry=self._work.retry)
-        if not questions:
-            return []
-        shown = shown_of(
-            content.prompt_json, content.reference, content.first_json, content.second_json
-        )
-        return [
-            Ask(content.content_id, shown, judges[q.judge_key], q.order, q.sample)
-            for q in questions
-        ]
+            yield [
+                ask
+                for item in page
+                for ask in missing_asks(item, self._judges, run, retry=work.retry)
+            ]
 
     async def _ask(self, ask: Ask) -> None:
         with self._work.progress.asking():

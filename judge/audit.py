@@ -1,44 +1,28 @@
 """Ledger and votes become columns, and columns a report: the one join between the two worlds."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from pydantic_core import to_json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from calibration.agreement import JudgeAgreement, VoteColumns, judge_agreement
 from calibration.report.build import build_report
-from calibration.report.columns import JudgeColumns, PairColumns
+from calibration.report.columns import Expense, JudgeColumns, PairColumns
 from calibration.report.model import Report
-from judge.atomic import atomic_writer
-from judge.errors import ConfigError, LedgerError
+from judge.errors import LedgerError
+from judge.expenses import expenses_of, joint_expense
+from judge.families import own_family_codes
 from judge.gold import read_gold
 from judge.judge_columns import JudgeGathering
-from judge.labelling import run_pairs_of
 from judge.ledger.bare_votes import bare_votes
-from judge.ledger.facts import JudgedPair
-from judge.ledger.runs import Run, find_run
+from judge.ledger.facts import JudgedPair, judged_pairs
+from judge.ledger.run_facts import reply_totals
+from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
-from judge.pair_columns import PairGathering
+from judge.pair_columns import STRATA, PairGathering
+from judge.vote_columns import CastVote, vote_columns
 
 PANEL = "panel"
 """Name of the majority of several judges in a report."""
-
-_VOTES = {"first": 1, "second": -1, "tie": 0, "both_bad": 0}
-
-
-class CastVote(Protocol):
-    """The part of a vote that agreement looks at: `Vote` has it, and so has `BareVote`."""
-
-    @property
-    def pair_id(self) -> str: ...
-    @property
-    def annotator(self) -> str: ...
-    @property
-    def preference(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +38,8 @@ class Gathered:
     """Each judge of the run, then their panel where there are several."""
     votes: VoteColumns
     votes_left_out: Mapping[str, int]
-    both_bad: int
+    annotators: tuple[str, ...]
+    """Names of the annotators: `votes.annotator` holds places in it."""
     source: str | None
     """File of the votes; None where they are the ledger's."""
 
@@ -64,27 +49,12 @@ class Gathered:
         return self.judges[-1]
 
 
-def audit_ledger(
-    path: Path, *, run_id: str = "latest", gold: str | None = None, json_path: Path | None = None
-) -> Report:
-    """Return the agreement report of a run, and write it as report.json where a path is given.
-
-    Votes are the ledger's, or those of the file `gold`, votes or answers to handed-off tasks.
-    Votes on other pairs are counted as left out. Raises LedgerError, and InputError for a gold
-    file with bad lines.
-    """
-    with Ledger(path, read_only=True) as ledger:
-        if json_path is not None and json_path.exists() and json_path.samefile(path):
-            raise ConfigError(f"{json_path} is the ledger itself; write the report to another file")
-        report = report_of(gather_in(ledger, find_run(ledger, run_id), gold=gold))
-    if json_path is not None:
-        with atomic_writer(json_path) as file:
-            file.write(to_json(report.as_dict(), indent=2) + b"\n")
-    return report
-
-
-def gather_in(ledger: Ledger, run: Run, *, gold: str | None = None) -> Gathered:
+def gather_in(
+    ledger: Ledger, run: Run, *, gold: str | None = None, by: Sequence[str] = STRATA
+) -> Gathered:
     """Return the columns of a run and of the votes on it, from the ledger or the file `gold`.
+
+    The votes of a file are votes, or answers to handed-off tasks; `by` names tags.
 
     Raises LedgerError for a run without judgments, InputError for a gold file with bad lines.
     """
@@ -92,11 +62,22 @@ def gather_in(ledger: Ledger, run: Run, *, gold: str | None = None) -> Gathered:
         raise LedgerError(
             f"run {run.run_id} of ledger {ledger.path} has no judgments; name another with --run"
         )
-    pairs = run_pairs_of(ledger, run)
+    pairs = judged_pairs(
+        ledger, run.run_id, run.judge_keys, one_order=run.one_order, with_style=True
+    )
+    expenses = expenses_of(run, reply_totals(ledger, run))
     if not gold:
-        return gather(run, pairs, bare_votes(ledger))
+        return gather(run, pairs, bare_votes(ledger), by=by, expenses=expenses)
     given = read_gold(ledger, gold)
-    return gather(run, pairs, given.votes, source=gold, left_out=given.left_out)
+    return gather(
+        run,
+        pairs,
+        given.votes,
+        source=gold,
+        left_out=given.left_out,
+        by=by,
+        expenses=expenses,
+    )
 
 
 def gather(
@@ -106,32 +87,43 @@ def gather(
     *,
     source: str | None = None,
     left_out: Mapping[str, int] | None = None,
+    by: Sequence[str] = STRATA,
+    expenses: Mapping[str, Expense] | None = None,
 ) -> Gathered:
     """Return the columns of judged pairs and the votes on them, each given once. Pure.
 
     With several judges their majority comes last. `left_out` counts votes that are not given, by
-    reason; `source` is where the votes come from, by default the ledger.
+    reason; `source` is where the votes come from, by default the ledger; `by` names the tags that
+    part the pairs; `expenses` has what the judgments took, by judge key. Nothing is told of the
+    answers where the pairs were read without their style.
     """
-    gathered = [JudgeGathering(judge.name, judge.judge_key, run) for judge in run.judges]
-    if len(gathered) > 1:
-        gathered.append(JudgeGathering(_panel_name(run), None, run))
-    given = PairGathering()
+    gathered = _judge_gatherings(run, expenses or {})
+    given = PairGathering(by)
     for pair in pairs:
         given.add(pair)
         for judge in gathered:
             judge.add(pair)
-    columns, unused, both_bad = _vote_columns(votes, given.rows)
+    cast, columns = vote_columns(votes, given.rows), given.columns()
     return Gathered(
         run=run,
         pair_ids=tuple(given.rows),
         prompt_ids=tuple(given.prompts),
-        pairs=given.columns(),
-        judges=tuple(judge.columns() for judge in gathered),
-        votes=columns,
-        votes_left_out=Counter(left_out or {}) + unused,
-        both_bad=both_bad,
+        pairs=columns,
+        judges=tuple(_with_family(judge.columns(), run, columns) for judge in gathered),
+        votes=cast.columns,
+        votes_left_out=Counter(left_out or {}) + cast.left_out,
+        annotators=cast.annotators,
         source=source,
     )
+
+
+def _with_family(judge: JudgeColumns, run: Run, pairs: PairColumns) -> JudgeColumns:
+    """Tell a judge which answers are of its own family; a panel has none."""
+    model = next((each.model for each in run.judges if each.name == judge.name), None)
+    if model is None or pairs.first is None or pairs.second is None:
+        return judge
+    sides = {"first": pairs.first.system, "second": pairs.second.system}
+    return replace(judge, own_family=own_family_codes(model, pairs.systems, **sides))
 
 
 def report_of(gathered: Gathered) -> Report:
@@ -141,7 +133,7 @@ def report_of(gathered: Gathered) -> Report:
         gathered.judges,
         votes=gathered.votes,
         votes_left_out=gathered.votes_left_out,
-        both_bad=gathered.both_bad,
+        annotators=gathered.annotators,
         delivered=gathered.delivered.name,
         provenance=_provenance(gathered.run, gathered.source),
     )
@@ -158,31 +150,15 @@ def agreement_of(gathered: Gathered) -> JudgeAgreement:
     )
 
 
-def _vote_columns(
-    votes: Iterable[CastVote], rows: Mapping[str, int]
-) -> tuple[VoteColumns, Counter[str], int]:
-    """Return the usable votes as columns, the others counted by reason, and both-bad votes."""
-    annotators: dict[str, int] = {}
-    left_out: Counter[str] = Counter()
-    pair: list[int] = []
-    annotator: list[int] = []
-    choice: list[int] = []
-    both_bad = 0
-    for vote in votes:
-        preference, row = vote.preference, rows.get(vote.pair_id)
-        if preference == "skip":
-            left_out["skipped by the annotator"] += 1
-        elif row is None:
-            left_out["pair not in this run"] += 1
-        else:
-            pair.append(row)
-            annotator.append(annotators.setdefault(vote.annotator, len(annotators)))
-            choice.append(_VOTES[preference])
-            both_bad += preference == "both_bad"
-    columns = VoteColumns(
-        np.array(pair, np.intp), np.array(annotator, np.intp), np.array(choice, np.int8)
-    )
-    return columns, left_out, both_bad
+def _judge_gatherings(run: Run, expenses: Mapping[str, Expense]) -> list[JudgeGathering]:
+    gathered = [
+        JudgeGathering(judge.name, judge.judge_key, run, expenses.get(judge.judge_key))
+        for judge in run.judges
+    ]
+    if len(gathered) > 1:
+        joint = joint_expense(expenses.values())
+        gathered.append(JudgeGathering(_panel_name(run), None, run, joint))
+    return gathered
 
 
 def _panel_name(run: Run) -> str:

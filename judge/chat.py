@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from judge.records import Message
 
@@ -18,6 +18,10 @@ class ChatRequest:
     max_tokens: int
     conversation: tuple[Message, ...] = ()
     """Sent as it is instead of `system` and `user`, where it holds any message."""
+    top_logprobs: int | None = None
+    """How many alternatives of each token to tell the probabilities of; None asks for none."""
+    json_schema: Mapping[str, Any] | None = None
+    """A JSON schema that the reply must follow; None leaves its form free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,14 @@ class Reply:
     finish_reason: str
     input_tokens: int | None
     output_tokens: int | None
-    latency_s: float
+    latency_s: float | None
+    """None where nobody waited for it, as in a batch."""
+    reasoning: str | None = None
+    """Thinking that the endpoint sends apart from the text."""
+    cached_tokens: int | None = None
+    """Of the input tokens, those taken from a prefix cache; None where it is not told."""
+    alternatives: tuple[Mapping[str, float], ...] = ()
+    """For each token of the text, token -> natural logarithm of its probability, where asked."""
 
 
 class ChatModel(Protocol):

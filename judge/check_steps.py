@@ -58,13 +58,13 @@ def failure(subject: str, error: EvenhandError, *, exit_code: int) -> Step:
 
 def judge_step(judge: Judge, endpoint: Endpoint) -> Step:
     """Return what a judge is."""
-    asked = f"model {judge.model} at {endpoint.base_url}, prompt {judge.prompt}"
+    asked = f"model {judge.model} at {endpoint.address}, prompt {judge.prompt}"
     return Step(subject_of(judge.display_name), Mark.OK, asked)
 
 
 def generator_step(generator: Generator, endpoint: Endpoint) -> Step:
     """Return what a generator is."""
-    asked = f"model {generator.model} at {endpoint.base_url}, {generator.n} candidates a prompt"
+    asked = f"model {generator.model} at {endpoint.address}, {generator.n} candidates a prompt"
     return Step(f'generator "{generator.display_name}"', Mark.OK, asked)
 
 
@@ -115,7 +115,7 @@ def key_step(name: str, endpoint: Endpoint, problem: ConfigError | None) -> Step
 
 def reachable_step(name: str, endpoint: Endpoint, round_trip_s: float) -> Step:
     """Return how an endpoint answered the question for its models."""
-    found = f"{endpoint.base_url} answers in {1000 * round_trip_s:.0f} ms"
+    found = f"{endpoint.address} answers in {1000 * round_trip_s:.0f} ms"
     figures = {"round_trip_s": round_trip_s}
     return Step(endpoint_subject(name), Mark.OK, found, figures=figures)
 

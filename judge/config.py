@@ -4,10 +4,10 @@ Keys to endpoints are named by environment variable and never written down. `jud
 settings from where they are written.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
 
 from judge.errors import ConfigError
 from judge.generators import Generator
@@ -21,6 +21,21 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Name = Annotated[str, Field(min_length=1)]
 Header = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 
+VLLM_IN_FLIGHT = 256
+"""More than most engines work on at once, so that one never waits for us."""
+VLLM_TIMEOUT_S = 600.0
+"""Longer than for an address: a request's time in the engine's own queue counts."""
+ADDRESS_KEYS = (
+    "base_url",
+    "api_key_env",
+    "headers",
+    "max_tokens_field",
+    "accept_missing_finish_reason",
+)
+"""Keys of an endpoint that mean nothing where the model runs in this process."""
+MODEL_OPTIONS = ("quantization", "revision", "tokenizer", "hf_overrides")
+"""Options of an engine that make another model of it, so that its judgments are others."""
+
 
 class Table(BaseModel):
     """Base of every table of the config file: frozen, and an unknown key is an error."""
@@ -31,20 +46,26 @@ class Table(BaseModel):
 
 
 class Endpoint(Table):
-    """One OpenAI-compatible address and how hard it may be pushed."""
+    """Where a model is asked and how hard it may be pushed: an address, or vLLM in this process."""
 
-    base_url: Name
-    """Up to and including the version, such as http://127.0.0.1:8000/v1."""
+    engine: Literal["openai", "vllm"] = "openai"
+    """"openai" is any OpenAI-compatible address; "vllm" loads the model in this process."""
+    base_url: Name | None = None
+    """Up to and including the version, such as http://127.0.0.1:8000/v1; for "openai" alone."""
+    options: dict[str, JsonValue] = {}
+    """Arguments of the engine "vllm" by vLLM's names, such as tensor_parallel_size."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; None sends no Authorization header."""
     headers: Annotated[dict[Header, Header], Field(repr=False)] = {}
     extra_body: Annotated[dict[str, JsonValue], Field(repr=False)] = {}
-    """Fields merged into every request; part of a judgment's identity."""
+    """Fields merged into every request, for "vllm" its sampling parameters; part of a judgment's
+    identity."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     max_in_flight: Annotated[Count, Field(le=4096)] = 64
     """Upper bound of the adaptive limit on requests in flight."""
     start_in_flight: Annotated[Count, Field(le=4096)] | None = None
-    """Where the limit starts; the smaller of 64 and max_in_flight where not given."""
+    """Where the limit starts; the smaller of 64 and max_in_flight where not given, for "vllm"
+    max_in_flight."""
     rpm: Count | None = None
     """Requests per minute."""
     tpm: Count | None = None
@@ -53,6 +74,55 @@ class Endpoint(Table):
     """For one request, from sending it to its last byte."""
     accept_missing_finish_reason: Annotated[bool, Field(strict=True)] = False
     """For servers that never send one. A cut reply can then not be told from a whole one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_engine_has_its_own_queue(cls, given: Any) -> Any:
+        """Nothing is learned about the load that vLLM bears: it takes all and queues it itself."""
+        if not isinstance(given, Mapping) or given.get("engine") != "vllm":
+            return given
+        told = {"max_in_flight": VLLM_IN_FLIGHT, "timeout_s": VLLM_TIMEOUT_S, **given}
+        return {"start_in_flight": told["max_in_flight"], **told}
+
+    @property
+    def address(self) -> str:
+        """Where the endpoint is, in words where it has no URL."""
+        return self.base_url or "vLLM in this process"
+
+    @property
+    def asked(self) -> dict[str, JsonValue]:
+        """What the endpoint adds to what is asked; part of a judgment's identity."""
+        return self.extra_body | {
+            option: self.options[option] for option in MODEL_OPTIONS if option in self.options
+        }
+
+    def contradiction(self) -> str | None:
+        """Return what does not go with the engine, with the remedy; None where all does."""
+        if self.engine == "vllm":
+            strays = [key for key in ADDRESS_KEYS if key in self.model_fields_set]
+            remedy = 'which engine = "vllm" has not: its model runs in this process; remove it'
+            return f"{strays[0]} belongs to an address, {remedy}" if strays else None
+        if self.options:
+            return 'options are arguments of an engine; add engine = "vllm", or remove them'
+        if self.base_url is None:
+            return (
+                "base_url is missing; add the address, such as http://127.0.0.1:8000/v1, or "
+                'engine = "vllm" to run the model in this process'
+            )
+        return None
+
+    def only_model(self, name: str, models: Iterable[str]) -> str:
+        """Return the model that an engine in this process loads; ConfigError where two are asked.
+
+        `models` are those of all that name the endpoint, at least one.
+        """
+        first, *others = dict.fromkeys(models)
+        if others:
+            raise ConfigError(
+                f'endpoint "{name}": engine = "vllm" loads one model, and it is asked for '
+                f'"{first}" and "{others[0]}"; give each model an [endpoints] table of its own'
+            )
+        return first
 
     def api_key(self, name: str, environ: Mapping[str, str]) -> SecretStr | None:
         """Return the key, or None when no variable is named; ConfigError if it is not set."""
@@ -126,6 +196,11 @@ class Settings(Table):
     run: Run = Run()
     prices: dict[str, Price] = {}
     """By model name, in US dollars per million tokens."""
+
+    def models_at(self, endpoint: str) -> list[str]:
+        """Return the models that judges and generators ask for at an endpoint."""
+        asked = [judge.model for judge in self.judges if judge.endpoint == endpoint]
+        return asked + [one.model for one in self.generators if one.endpoint == endpoint]
 
     def endpoint_of(self, model: Judge | Generator) -> Endpoint:
         """Return the endpoint that a judge or generator names; ConfigError if there is none."""

@@ -15,7 +15,6 @@ from pydantic_core import to_json
 
 from calibration.report.model import Report
 from judge.atomic import atomic_writer
-from judge.audit import audit_ledger
 from judge.config import Endpoint, Judge, Settings
 from judge.desk import Stop
 from judge.errors import InputError
@@ -29,6 +28,7 @@ from judge.ledger.store import Ledger
 from judge.pipeline import JobInput, RunResult, run_job
 from judge.progress import Progress
 from judge.records import Pair
+from judge.reporting import ReportQuestion, has_page_libraries, report_ledger
 from judge.simulator.quality import human_votes
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
@@ -59,6 +59,8 @@ class DemoPaths:
     ledger: Path
     votes: Path
     data: Path
+    html: Path
+    """The report as a page; only where the libraries for it are installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def demo_paths(folder: Path) -> DemoPaths:
         ledger=folder / "demo.db",
         votes=folder / "demo.votes.jsonl",
         data=folder / "demo.trl.jsonl",
+        html=folder / "demo.report.html",
     )
 
 
@@ -126,7 +129,11 @@ def _conclude(paths: DemoPaths, run: RunResult) -> DemoResult:
     import_records(
         str(paths.votes), ImportKind.VOTES, paths.ledger, allows_tie=True, skip_bad_lines=False
     )
-    report = audit_ledger(paths.ledger, run_id=run.run_id)
+    report = report_ledger(
+        paths.ledger,
+        ReportQuestion(run=run.run_id),
+        html_path=paths.html if has_page_libraries() else None,
+    )
     manifest = export_ledger(
         paths.ledger,
         paths.data,

@@ -163,7 +163,7 @@ def endpoint_estimate(
     bound_by = max(bounds, key=lambda limit: bounds[limit])
     return EndpointEstimate(
         name=name,
-        base_url=endpoint.base_url,
+        base_url=endpoint.address,
         seconds=bounds[bound_by],
         bound_by=bound_by,
         max_in_flight=endpoint.max_in_flight,

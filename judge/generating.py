@@ -21,7 +21,7 @@ from judge.budget import Budget, Spending
 from judge.candidate_asking import GeneratorPool, ask_for_candidates
 from judge.config import Settings
 from judge.desk import Stop, calm_collector
-from judge.endpoints import check_rates, keys_of, open_endpoint
+from judge.endpoints import LocalEngines, check_rates, keys_of, open_endpoint
 from judge.errors import ConfigError, EndpointError, EvenhandError
 from judge.generation import (
     GenerationStatus,
@@ -98,13 +98,14 @@ async def generate_job(
     skip_bad_lines: bool = False,
     stop: Stop | None = None,
     on_start: Callable[[Progress, IntakeReport], None] | None = None,
+    engines: LocalEngines | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> GenerateResult:
     """Ask every generator about every prompt, then write the pairs of the candidates to `out`.
 
     Without `out` they go beside the ledger. Resumes by itself; pairs are written once no candidate
     is missing. `on_start` is handed the counts and what reading the prompts found, before anything
-    is asked. Raises ConfigError, InputError or LedgerError before anything is asked, and
+    is asked. `engines` keeps the models that are loaded for whoever asks them next. Raises ConfigError, InputError or LedgerError before anything is asked, and
     LedgerError when the ledger cannot be written any more.
     """
     stop, selection = stop or Stop(), selection or Selection()
@@ -122,7 +123,10 @@ async def generate_job(
             on_start(progress, intake)
         cause: EndpointError | None = None
         if progress.pending:
-            cause = await _ask(ledger, reader, settings, generators, keys, progress, stop)
+            cause = await _ask(
+                ledger, reader, settings, generators, keys,
+                progress=progress, stop=stop, engines=engines,
+            )  # fmt: skip
         out = None if progress.pending else out or pairs_path(ledger_path, run_id)
         conclude = partial(_conclude, reader, run_id, generators, settings.pairing, out)
         with progress.at_stage("pairing"):
@@ -228,14 +232,18 @@ async def _ask(
     settings: Settings,
     generators: Sequence[ResolvedGenerator],
     keys: Mapping[str, SecretStr | None],
+    *,
     progress: Progress,
     stop: Stop,
+    engines: LocalEngines | None,
 ) -> EndpointError | None:
     """Ask for what is missing; return why an endpoint could not be asked at all, if that is so."""
     async with AsyncExitStack() as stack:
         try:
             pools = [
-                await _open_pool(stack, settings, name, key, generators, progress)
+                await _open_pool(
+                    stack, settings, name, key, generators, progress=progress, engines=engines
+                )
                 for name, key in keys.items()
             ]
         except EndpointError as error:
@@ -253,7 +261,9 @@ async def _open_pool(
     name: str,
     key: SecretStr | None,
     generators: Sequence[ResolvedGenerator],
+    *,
     progress: Progress,
+    engines: LocalEngines | None,
 ) -> GeneratorPool:
     using = tuple(generator for generator in generators if generator.endpoint == name)
     assert progress.budget is not None  # every job has one, if only to count
@@ -265,6 +275,7 @@ async def _open_pool(
         models={generator.model for generator in using},
         budget=progress.budget,
         progress=progress,
+        engines=engines,
     )
     return GeneratorPool(endpoint, using)
 

@@ -106,7 +106,7 @@ def resolve_generator(generator: Generator, endpoint: Endpoint) -> ResolvedGener
     """Return the generator ready to ask."""
     variants = {}
     for variant in generator.variants[: generator.n]:
-        asked = {**variant.sampling, "max_tokens": generator.max_tokens, **endpoint.extra_body}
+        asked = {**variant.sampling, "max_tokens": generator.max_tokens, **endpoint.asked}
         variants[generator_key(generator.model, variant.system, asked)] = variant
     return ResolvedGenerator(
         name=generator.display_name,

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from judge.formats.judgments import GivenJudgment
 from judge.identity import judge_key, judgment_id
-from judge.judging import read_reply_text
 from judge.ledger.intake import unknown_pair
 from judge.ledger.runs import RunJudge
+from judge.reading import read_reply_text
 from judge.records import Judgment
 from judge.verdicts import PARSER
 
@@ -53,7 +53,7 @@ class ImportedJudges:
         content_id, is_exchanged = side
         key = self._judge(given).judge_key
         order = given.order.other if is_exchanged else given.order
-        verdict, status, reason = read_reply_text(
+        read = read_reply_text(
             given.reply, given.finish_reason or "stop", allows_tie=self._allows_tie
         )
         return Judgment(
@@ -64,9 +64,9 @@ class ImportedJudges:
             sample=given.sample,
             reply=given.reply,
             finish_reason=given.finish_reason,
-            verdict=verdict,
-            status=status,
-            reason=reason,
+            verdict=read.verdict,
+            status=read.status,
+            reason=read.reason,
             parser=PARSER,
             created_at=now,
         )

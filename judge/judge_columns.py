@@ -1,20 +1,21 @@
 """What a judge, or a panel, made of the pairs of a run: readings become columns."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from calibration.position import TwoOrders
-from calibration.report.columns import PANEL_HAS_NO_ORDER, JudgeColumns
+from calibration.position import Repetitions, TwoOrders
+from calibration.report.columns import PANEL_HAS_NO_ORDER, Expense, JudgeColumns
 from judge.labelling import label_of
 from judge.labels import PENDING, Rule, order_preferences, resolve_label
 from judge.ledger.facts import JudgedPair
 from judge.ledger.runs import Run
-from judge.records import Label, Outcome, Preference, Reading, Status
+from judge.policy import BOTH_ORDERS
+from judge.records import Label, Outcome, Preference, Reading, Status, preference_from
 
 ONE_ORDER = "one order was asked"
 
@@ -35,6 +36,8 @@ class _Said:
     statuses: Counter[Status]
     forward: Preference | None
     reversed_: Preference | None
+    verdicts: tuple[tuple[int, ...], ...]
+    """Per order, verdicts for the second candidate, ties, and for the first."""
 
 
 @dataclass
@@ -44,6 +47,8 @@ class JudgeGathering:
     name: str
     judge_key: str | None
     run: Run
+    expense: Expense | None = None
+    """What its judgments took; None where it is not known."""
     _patterns: dict[Pattern, int] = field(default_factory=dict)
     _said: list[_Said] = field(default_factory=list)
     _rows: list[int] = field(default_factory=list)
@@ -86,6 +91,8 @@ class JudgeGathering:
                 ],
                 np.bool_,
             ),
+            repetitions=self._repetitions(),
+            expense=self.expense,
             orders=self._orders(),
             why_no_orders=PANEL_HAS_NO_ORDER if self.judge_key is None else ONE_ORDER,
         )
@@ -98,7 +105,17 @@ class JudgeGathering:
             label = resolve_label("", readings, rule=Rule(self.run.rule))
             forward, reversed_ = order_preferences(readings)
         statuses = Counter(r.status for r in readings if r.status is not None)
-        return _Said(label, len(readings), statuses, forward, reversed_)
+        verdicts = tuple(_verdicts(r for r in readings if r.order is o) for o in BOTH_ORDERS)
+        return _Said(label, len(readings), statuses, forward, reversed_, verdicts)
+
+    def _repetitions(self) -> Repetitions | None:
+        """Every pair and order with several verdicts; a failure asked again is no repetition."""
+        if self.judge_key is None:
+            return None
+        counts = self._column([said.verdicts for said in self._said], np.float64)
+        counts = counts.reshape(len(self._rows), len(BOTH_ORDERS), len(_PREFERENCES))
+        pair, order = np.nonzero(counts.sum(axis=2) > 1)
+        return Repetitions(pair, counts[pair, order]) if len(pair) else None
 
     def _orders(self) -> TwoOrders | None:
         if self.judge_key is None or self.run.one_order:
@@ -118,3 +135,9 @@ class JudgeGathering:
 
 def _codes(preferences: Sequence[Preference | None]) -> list[int]:
     return [0 if p is None else _PREFERENCES[p] for p in preferences]
+
+
+def _verdicts(readings: Iterable[Reading]) -> tuple[int, ...]:
+    """Count the verdicts on one pair in one order by what they prefer: second, tie, first."""
+    said = Counter(preference_from(r.verdict, r.order) for r in readings if r.verdict is not None)
+    return tuple(said[p] for p in (Preference.SECOND, Preference.TIE, Preference.FIRST))

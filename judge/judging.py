@@ -10,19 +10,13 @@ from judge.chat import ChatModel, ChatRequest, Reply
 from judge.config import Endpoint, Judge
 from judge.errors import ConfigError, EndpointError, ItemError
 from judge.identity import judge_key, judgment_id
-from judge.records import Judgment, Order, Status, Verdict
+from judge.reading import Read, parser_of, read_reply
+from judge.records import Judgment, Order, Status
 from judge.retry import Delivery, RetryPolicy
-from judge.verdict_token import PARSER as TOKEN_PARSER
-from judge.verdict_token import parse_verdict_token
-from judge.verdicts import PARSER as MTBENCH_PARSER
-from judge.verdicts import parse_verdict
 from prompts.errors import PromptError
 from prompts.loader import load_prompt
 from prompts.shown import Shown, conversation
-from prompts.template import JudgePrompt, Rendered, VerdictFormat
-
-Read = tuple[Verdict | None, Status | None, str | None]
-"""A verdict, or a status and the reason in words."""
+from prompts.template import JudgePrompt, Rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,16 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """An ask whose texts are not at hand any more, such as one whose reply comes much later."""
+
+    content_id: str
+    judge: ResolvedJudge
+    order: Order
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deferred:
     """An ask that stays pending, with the last failure. Never a judgment."""
 
@@ -70,7 +74,7 @@ def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
         prompt = load_prompt(judge.prompt)
     except PromptError as error:
         raise ConfigError(f'judge "{judge.display_name}": {error}') from error
-    asked = {**judge.sampling(), "max_tokens": judge.max_tokens, **endpoint.extra_body}
+    asked = {**judge.sampling(), "max_tokens": judge.max_tokens, **endpoint.asked}
     return ResolvedJudge(
         judge_key=judge_key(judge.model, prompt.digest, asked),
         name=judge.display_name,
@@ -108,9 +112,9 @@ async def judge_once(
     limit and then counted as truncated.
     """
     try:
-        rendered = _rendered(ask)
+        rendered = rendered_of(ask)
     except PromptError as error:  # such as a missing reference: nothing is sent
-        return _judgment(ask, ItemError(str(error)), attempts=0, rewrites=0, now=now)
+        return judgment_of(ask, ItemError(str(error)), attempts=0, rewrites=0, now=now)
     request = request_of(ask.judge, rendered)
     delivery = await retries.deliver(lambda: chat.complete(request))
     if delivery.reply is not None and delivery.reply.finish_reason == "length":
@@ -119,7 +123,7 @@ async def judge_once(
     assert outcome is not None  # a delivery has one of the two
     if isinstance(outcome, EndpointError) and not isinstance(outcome, ItemError):
         return Deferred(outcome, attempts)
-    return _judgment(ask, outcome, attempts=attempts, rewrites=rendered.rewrites, now=now)
+    return judgment_of(ask, outcome, attempts=attempts, rewrites=rendered.rewrites, now=now)
 
 
 async def _longer(
@@ -133,7 +137,8 @@ async def _longer(
     return replace(kept, attempts=cut.attempts + again.attempts)
 
 
-def _rendered(ask: Ask) -> Rendered:
+def rendered_of(ask: Ask) -> Rendered:
+    """Return the prompt of an ask; raises PromptError where its pair cannot be shown."""
     shown = ask.shown if ask.order is Order.FORWARD else ask.shown.exchanged
     return ask.judge.prompt.render_pair(shown)
 
@@ -149,56 +154,21 @@ def request_of(judge: ResolvedJudge, rendered: Rendered) -> ChatRequest:
     )
 
 
-def parser_of(verdict_format: VerdictFormat) -> str:
-    """Return the name and version of the rule that reads replies in a format."""
-    return TOKEN_PARSER if verdict_format is VerdictFormat.TOKEN else MTBENCH_PARSER
-
-
-def read_reply_text(
-    text: str,
-    finish_reason: str,
-    *,
-    allows_tie: bool,
-    verdict_format: VerdictFormat = VerdictFormat.MTBENCH,
-) -> Read:
-    """Return (verdict, None, None), or (None, status, reason in words) where there is none.
-
-    Only a reply that ended by itself is read: a cut one may end in a working guess.
-    """
-    if finish_reason == "length":
-        cut = "cut at the token limit; raise max_tokens of the judge"
-        return None, Status.TRUNCATED, cut
-    if finish_reason == "content_filter":
-        return None, Status.REFUSED, "the provider's content filter stopped the reply"
-    if finish_reason == "error":
-        return None, Status.FAILED, "the judge's endpoint failed; no reply was given"
-    if finish_reason != "stop":
-        return None, Status.UNPARSED, f"finish reason {finish_reason} is not an answer"
-    parse = parse_verdict_token if verdict_format is VerdictFormat.TOKEN else parse_verdict
-    verdict = parse(text, allow_tie=allows_tie)
-    if verdict is None:
-        return None, Status.UNPARSED, "the reply does not end in one clear verdict"
-    return verdict, None, None
-
-
-def _judgment(
-    ask: Ask, outcome: Reply | ItemError, *, attempts: int, rewrites: int, now: str
+def judgment_of(
+    ask: Ask | Asked, outcome: Reply | ItemError, *, attempts: int, rewrites: int, now: str
 ) -> Judgment:
     """Return the judgment that a reply, or the endpoint's rejection of the item, amounts to."""
     prompt = ask.judge.prompt
     if isinstance(outcome, ItemError):
         reply = None
         status = Status.REFUSED if outcome.is_refusal else Status.FAILED
-        read: Read = (None, status, str(outcome))
+        read = Read(status=status, reason=str(outcome))
     else:
         reply = outcome
-        read = read_reply_text(
-            reply.text,
-            reply.finish_reason,
-            allows_tie=prompt.allows_tie,
-            verdict_format=prompt.verdict_format,
+        read = read_reply(
+            reply, allows_tie=prompt.allows_tie, verdict_format=prompt.verdict_format
         )
-    verdict, no_verdict, reason = read
+    p_a, p_b, p_tie = read.probabilities or (None, None, None)
     return Judgment(
         judgment_id=judgment_id(ask.content_id, ask.judge.judge_key, ask.order, ask.sample),
         content_id=ask.content_id,
@@ -207,10 +177,17 @@ def _judgment(
         sample=ask.sample,
         reply=reply.text if reply else "",
         finish_reason=reply.finish_reason if reply else None,
-        verdict=verdict,
-        status=no_verdict,
-        reason=reason,
+        verdict=read.verdict,
+        status=read.status,
+        reason=read.reason,
+        reasoning=reply.reasoning if reply else None,
+        p_a=p_a,
+        p_b=p_b,
+        p_tie=p_tie,
+        grade=read.grade,
+        ratings=dict(read.ratings) if read.ratings else None,
         input_tokens=reply.input_tokens if reply else None,
+        cached_tokens=reply.cached_tokens if reply else None,
         output_tokens=reply.output_tokens if reply else None,
         latency_s=reply.latency_s if reply else None,
         attempts=attempts,

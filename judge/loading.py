@@ -93,7 +93,8 @@ def _add_default_endpoint(tree: dict[str, Any], environ: Mapping[str, str]) -> N
     if not isinstance(endpoints, dict) or (endpoints and "default" not in endpoints):
         return
     default = endpoints.setdefault("default", {})
-    if isinstance(default, dict) and "base_url" not in default:
+    is_address = isinstance(default, dict) and default.get("engine", "openai") == "openai"
+    if is_address and "base_url" not in default:
         default["base_url"] = environ.get("OPENAI_BASE_URL") or OPENAI_BASE_URL
         if environ.get("OPENAI_API_KEY") or default["base_url"] == OPENAI_BASE_URL:
             default.setdefault("api_key_env", "OPENAI_API_KEY")
@@ -112,8 +113,12 @@ def _check_references(settings: Settings) -> None:
         settings.endpoint_of(generator)
     check_generators(settings.generators, settings.pairing)
     for name, endpoint in settings.endpoints.items():
-        problem = _address_problem(endpoint.base_url)
-        if problem:
+        if (contradiction := endpoint.contradiction()) is not None:
+            raise ConfigError(f'endpoint "{name}": {contradiction}')
+        if endpoint.base_url is None:
+            if models := settings.models_at(name):
+                endpoint.only_model(name, models)
+        elif (problem := _address_problem(endpoint.base_url)) is not None:
             raise ConfigError(f'endpoint "{name}": base_url {problem}')
         if endpoint.api_key_env is not None and not _VARIABLE.fullmatch(endpoint.api_key_env):
             raise ConfigError(

@@ -16,7 +16,7 @@ from judge.asking import JudgePool, ask_missing
 from judge.budget import Budget, Spending
 from judge.config import Settings
 from judge.desk import Stop, calm_collector
-from judge.endpoints import check_rates, keys_of, open_endpoint
+from judge.endpoints import LocalEngines, check_rates, keys_of, open_endpoint
 from judge.errors import ConfigError, EndpointError, EvenhandError
 from judge.generating import GenerateResult
 from judge.intake import IntakeReport, Selection, input_digest, read_input
@@ -100,20 +100,22 @@ async def run_job(
     stop: Stop | None = None,
     on_start: Callable[[Progress, IntakeReport], None] | None = None,
     generated: GenerateResult | None = None,
+    engines: LocalEngines | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> RunResult:
     """Judge every pair of an input in both orders and return how it went.
 
     Resumes by itself: only what the ledger lacks is asked. `on_start` is handed the counts once,
     before anything is asked, and may read them whenever it likes. `stop` ends the job early.
-    What `generated` its pairs has spent counts too. Raises ConfigError, InputError or LedgerError
+    What `generated` its pairs has spent counts too; `engines` may hold models that are loaded
+    already. Raises ConfigError, InputError or LedgerError
     before anything is asked, and LedgerError when the ledger cannot be written any more.
     """
     stop, loop = stop or Stop(), asyncio.get_running_loop()
     started = loop.time()
     judges, keys = ready_judges(settings, environ)
     with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:
-        run, intake = await asyncio.to_thread(_prepare, ledger, job, settings, judges)
+        run, intake = await asyncio.to_thread(prepare_run, ledger, job, settings, judges)
         progress = _counted(reader, run)
         budget = progress.budget = _budget(reader, run, settings, generated)
         if on_start:
@@ -123,8 +125,9 @@ async def run_job(
             async with AsyncExitStack() as stack:
                 try:
                     pools = await _open_pools(
-                        stack, settings, judges, keys, budget=budget, progress=progress
-                    )
+                        stack, settings, judges, keys,
+                        budget=budget, progress=progress, engines=engines,
+                    )  # fmt: skip
                 except EndpointError as error:
                     cause = error
                 else:
@@ -178,10 +181,13 @@ def resolved_judges(settings: Settings) -> tuple[ResolvedJudge, ...]:
     return judges
 
 
-def _prepare(
+def prepare_run(
     ledger: Ledger, job: JobInput, settings: Settings, judges: Sequence[ResolvedJudge]
 ) -> tuple[Run, IntakeReport]:
-    """Make or find the run, and read the input unless an earlier job has read all of it."""
+    """Make or find the run of an input, and read the input unless an earlier job has.
+
+    Returns the run and what was found in the input. Raises InputError and LedgerError.
+    """
     run = begin_run(
         ledger,
         _run_id(job, settings, judges),
@@ -243,6 +249,7 @@ async def _open_pools(
     *,
     budget: Budget,
     progress: Progress,
+    engines: LocalEngines | None,
 ) -> list[JudgePool]:
     pools = []
     for name, key in keys.items():
@@ -255,6 +262,7 @@ async def _open_pools(
             models={judge.model for judge in using},
             budget=budget,
             progress=progress,
+            engines=engines,
         )
         pools.append(JudgePool(endpoint, using))
     return pools

@@ -122,6 +122,13 @@ class Pair(Record):
     second: Candidate
 
 
+class ShownRatings(Record):
+    """What a judge rates both answers on one attribute, by shown position."""
+
+    a: float
+    b: float
+
+
 class Judgment(Record):
     """One reply of one judge to one pair in one order. Append-only in the ledger.
 
@@ -142,7 +149,19 @@ class Judgment(Record):
     status: Status | None
     reason: str | None = None
     """The cause in words when there is no verdict."""
+    reasoning: str | None = None
+    """Thinking that came beside the reply; never read for a verdict."""
+    p_a: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Probability of the verdict A among the verdicts offered; None where none was given."""
+    p_b: Annotated[float, Field(ge=0, le=1)] | None = None
+    p_tie: Annotated[float, Field(ge=0, le=1)] | None = None
+    grade: Annotated[int, Field(ge=-2, le=2)] | None = None
+    """How much better A is: 2 much, 1 a little, 0 not, -1 and -2 B; None where not graded."""
+    ratings: dict[str, ShownRatings] | None = None
+    """By attribute, where the prompt asks for ratings."""
     input_tokens: int | None = None
+    cached_tokens: int | None = None
+    """Of the input tokens, those that the endpoint took from its prefix cache."""
     output_tokens: int | None = None
     cost_usd: float | None = None
     latency_s: float | None = None
@@ -170,6 +189,10 @@ class Reading:
     sample: int
     verdict: Verdict | None
     status: Status | None
+    probabilities: tuple[float, float, float] | None = None
+    """Of A, B and tie as shown; they add up to 1."""
+    grade: int | None = None
+    """How much better A is, -2 to 2, as shown."""
 
     def oriented(self, *, is_exchanged: bool) -> "Reading":
         """Return the reading as seen by a pair whose given sides are exchanged, or unchanged.

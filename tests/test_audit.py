@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import judge
+from judge.answer_style import AnswerStyle
 from judge.audit import gather, report_of
 from judge.errors import ConfigError, EvenhandError, InputError, LedgerError
 from judge.labelling import label_of, name_outcome
-from judge.ledger.facts import JudgedPair
+from judge.ledger.facts import AnswerFacts, JudgedPair
 from judge.ledger.runs import Run, RunJudge
 from judge.pair_columns import turn_of
 from judge.records import Order, Reading, Status, Verdict, Vote
@@ -608,6 +609,11 @@ def a_reading(key: str, order: Order, said: Verdict | Status) -> Reading:
     return Reading(f"{key}-{order}", key, order, 0, verdict, status)
 
 
+def an_answer(chars: int) -> AnswerFacts:
+    style = AnswerStyle(lists=chars % 2, marks=chars % 3, digest=bytes([chars]))
+    return AnswerFacts(chars, f"model {chars % 4}" if chars else None, style)
+
+
 def judged(pairs: Sequence[Any], judges: int) -> list[JudgedPair]:
     return [
         JudgedPair(
@@ -620,8 +626,8 @@ def judged(pairs: Sequence[Any], judges: int) -> list[JudgedPair]:
                 if said is not None
             ),
             tags={},
-            first_chars=index * 5 % 7,
-            second_chars=index * 3 % 7,
+            first=an_answer(index * 5 % 7),
+            second=an_answer(index * 3 % 7),
         )
         for index, (prompt, replies) in enumerate(pairs)
     ]

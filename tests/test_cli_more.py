@@ -24,7 +24,7 @@ from tests.fakes import completion, scripted_server, write_pairs
 
 COMMANDS = [
     ("init",), ("check",), ("cost",),
-    ("runs", "list"), ("runs", "show"), ("runs", "delete"), ("runs", "compare"),
+    ("runs", "list"), ("runs", "show"), ("runs", "delete"), ("compare",),
 ]  # fmt: skip
 
 
@@ -260,17 +260,6 @@ def test_a_ledger_without_runs_says_how_to_start(typed: Typed) -> None:
     missing = typed("runs", "list")
     assert (missing.code, missing.out) == (2, "")
     assert "does not exist" in missing.talk
-
-
-def test_two_runs_are_compared(typed: Typed, simulator: SimulatorProcess) -> None:
-    first = judged(typed, simulator)
-    second = judged(typed, simulator, "--prompt", "pair")
-    done = typed("runs", "compare", first, second)
-    assert done.code == 0
-    assert done.out.startswith(f"runs {first} and {second}: 4 common pairs")
-    document = json.loads(typed("runs", "compare", first, second, "--json").out)
-    assert document["common"] == 4
-    assert sum(n for row in document["outcomes"].values() for n in row.values()) == 4
 
 
 def test_deleting_needs_yes_where_nobody_can_be_asked(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from calibration.intervals import (
     Floats,
     cluster_bootstrap,
+    cluster_bootstraps,
     clustered_difference,
     clustered_proportion,
     t_quantile,
@@ -238,3 +239,20 @@ def test_the_bootstrap_says_why_it_gives_no_interval(sums: Floats, why: str) -> 
     assert result.high is None
     assert result.why is not None
     assert why in result.why
+
+
+def test_statistics_of_the_same_resamples_are_those_of_each_alone() -> None:
+    sums = np.stack([SUCCESSES, SIZES], axis=1)
+
+    def both(totals: Floats) -> Floats:
+        return np.stack([ratio(totals), totals[:, 0]], axis=1)
+
+    together = cluster_bootstraps(sums, both, n=32, draws=300)
+    alone = cluster_bootstrap(sums, ratio, n=32, draws=300)
+    assert together[0] == alone
+    assert together[1] == cluster_bootstrap(sums, lambda totals: totals[:, 0], n=32, draws=300)
+
+
+def test_no_clusters_give_no_value_even_of_a_statistic_that_is_defined_on_nothing() -> None:
+    nothing = cluster_bootstrap(np.zeros((0, 2)), ratio, n=0)
+    assert (nothing.value, nothing.why) == (None, "nothing to count")

@@ -22,10 +22,10 @@ from judge.judging import (
     Deferred,
     ResolvedJudge,
     judge_once,
-    read_reply_text,
     resolve_judge,
     shown_of,
 )
+from judge.reading import Read, read_reply_text
 from judge.records import Judgment, Order, Status, Verdict
 from judge.retry import RetryBudget, RetryPolicy
 from judge.verdict_token import PARSER as TOKEN_PARSER
@@ -174,13 +174,14 @@ async def test_neutralised_places_are_counted_and_gone_from_the_prompt() -> None
 def test_only_a_reply_that_ended_by_itself_is_read(
     text: str, finish_reason: str, verdict: Verdict | None, status: Status | None
 ) -> None:
-    read, why_not, reason = read_reply_text(text, finish_reason, allows_tie=True)
-    assert (read, why_not) == (verdict, status)
-    assert (reason is None) == (verdict is not None)
+    read = read_reply_text(text, finish_reason, allows_tie=True)
+    assert (read.verdict, read.status) == (verdict, status)
+    assert (read.reason is None) == (verdict is not None)
 
 
 def test_a_tie_that_the_prompt_does_not_offer_is_unparsed() -> None:
-    assert read_reply_text("[[C]]", "stop", allows_tie=False)[:2] == (None, Status.UNPARSED)
+    read = read_reply_text("[[C]]", "stop", allows_tie=False)
+    assert (read.verdict, read.status) == (None, Status.UNPARSED)
 
 
 @in_virtual_time
@@ -339,4 +340,4 @@ async def test_every_turn_is_shown_by_the_multi_turn_prompt() -> None:
 
 def test_an_outage_recorded_elsewhere_is_failed_and_not_read() -> None:
     read = read_reply_text("[[A]]", "error", allows_tie=True)
-    assert read[:2] == (None, Status.FAILED)
+    assert read == Read(status=Status.FAILED, reason=read.reason)

@@ -119,14 +119,46 @@ def test_the_length_of_an_answer_counts_all_its_turns_on_its_own_side(ledger: Le
     turned = pair("two", short_then_long.second, short_then_long.first)
     choose(ledger, short_then_long, turned)
     one, two = judged_pairs(ledger, "r", KEYS)
-    assert (one.first_chars, one.second_chars) == (31, 6)
-    assert (two.first_chars, two.second_chars) == (6, 31)
+    assert (one.first.chars, one.second.chars) == (31, 6)
+    assert (two.first.chars, two.second.chars) == (6, 31)
 
 
 def test_lengths_are_in_characters_and_not_in_bytes(ledger: Ledger) -> None:
     choose(ledger, pair("one", answer("äöü🙂"), answer('"\\\n')))
     (one,) = judged_pairs(ledger, "r", KEYS)
-    assert (one.first_chars, one.second_chars) == (4, 3)
+    assert (one.first.chars, one.second.chars) == (4, 3)
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_style_and_model_of_an_answer_stay_on_the_side_it_was_given_on(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(facts, "PAGE", page)
+    listed = answer("# Title\n- one\n- two", "then\n1. **three**", model="lister")
+    plain = answer("nothing to count", model="plain")
+    # Both share one content: whichever is canonical, one of the two is given exchanged.
+    choose(ledger, pair("one", listed, plain), pair("two", plain, listed))
+    one, two = judged_pairs(ledger, "r", KEYS, with_style=True)
+    assert (one.first, one.second) == (two.second, two.first)
+    assert (one.first.model, one.second.model) == ("lister", "plain")
+    assert one.first.style is not None
+    assert one.second.style is not None
+    assert (one.first.style.lists, one.first.style.marks) == (3, 2)
+    assert (one.second.style.lists, one.second.style.marks) == (0, 0)
+    assert one.first.style.digest != one.second.style.digest
+
+
+def test_texts_are_not_read_for_style_unless_it_is_asked_for(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(messages_json: str) -> None:
+        raise AssertionError(f"{messages_json} was read")
+
+    monkeypatch.setattr(facts, "style_of", refuse)
+    choose(ledger, *numbered(2))
+    assert [one.first.style for one in judged_pairs(ledger, "r", KEYS)] == [None, None]
+    with pytest.raises(AssertionError, match="was read"):
+        list(judged_pairs(ledger, "r", KEYS, with_style=True))
 
 
 def test_a_pair_reads_back_whole(ledger: Ledger) -> None:

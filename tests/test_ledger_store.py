@@ -259,7 +259,7 @@ def test_a_ledger_of_another_version_is_refused_untouched(tmp_path: Path, read_o
         connection.execute(text("UPDATE meta SET value = '99' WHERE key = 'schema'"))
         connection.execute(text("DROP TABLE deferrals"))
     assert refusal(path, read_only=read_only) == (
-        f"ledger {path} has schema version 99, this program writes 1; "
+        f"ledger {path} has schema version 99, this program writes 2; "
         "use the program version that made it"
     )
     connection_ = sqlite3.connect(path)

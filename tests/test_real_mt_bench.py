@@ -12,10 +12,11 @@ from calibration.intervals import Estimate
 from calibration.position import TwoOrders, position_effects
 from calibration.report.build import build_report
 from calibration.report.columns import JudgeColumns, PairColumns
-from calibration.report.text import headline, report_text
+from calibration.report.text import report_text
+from calibration.report.words import headline
 from judge.audit import gather, report_of
 from judge.ledger.bare_votes import BareVote
-from judge.ledger.facts import JudgedPair
+from judge.ledger.facts import AnswerFacts, JudgedPair
 from judge.ledger.runs import Run, RunJudge
 from judge.records import Order, Reading, Verdict
 
@@ -151,8 +152,8 @@ def judged_pair(row: dict[str, str]) -> JudgedPair:
             for order, said in zip(Order, replies, strict=True)
         ),
         tags={"turn": int(row["turn"])},
-        first_chars=0,
-        second_chars=0,
+        first=AnswerFacts(0, row["model_a"]),
+        second=AnswerFacts(0, row["model_b"]),
     )
 
 

@@ -6,8 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from calibration.position import TwoOrders, order_effects, position_effects
 from judge.records import Verdict
 from judge.verdicts import parse_verdict
 
@@ -104,3 +106,71 @@ def test_the_published_consistency_is_reproduced(judge: str, same: int, total: i
     ours, decided = consistency(rows, parse_verdict)
     assert decided >= 0.9 * total
     assert abs(ours / decided - same / total) < 0.03
+
+
+def two_orders(rows: list[Row]) -> TwoOrders:
+    """The published verdicts on each pair of models, the first in the alphabet being the first."""
+    said: dict[tuple[str, ...], dict[bool, int | None]] = defaultdict(dict)
+    for row in rows:
+        models = (row["model_a"], row["model_b"])
+        shown = {Verdict.A: 1, Verdict.TIE: 0, Verdict.B: -1}
+        verdict = last_token(row["judgment"])
+        code = None if verdict is None else shown[verdict]
+        is_forward = models[0] < models[1]
+        said[row["question_id"], *sorted(models)][is_forward] = (
+            code if is_forward or code is None else -code
+        )
+    columns = [[both[order] for both in said.values()] for order in (True, False)]
+    forward, reversed_ = (np.array([code or 0 for code in c], np.int8) for c in columns)
+    has_forward, has_reversed = (np.array([code is not None for code in c]) for c in columns)
+    return TwoOrders(forward, reversed_, has_forward, has_reversed)
+
+
+@pytest.mark.parametrize(
+    ("judge", "published"), [("gpt-4-0613", 0.885), ("claude-3-haiku-20240307", 0.667)]
+)
+def test_the_table_of_a_real_judge_holds_its_published_consistency(
+    judge: str, published: float
+) -> None:
+    orders = two_orders(position_bias_rows(judge))
+    pairs = np.arange(len(orders.forward))
+    position, effects = position_effects(orders, pairs), order_effects(orders, pairs)
+    assert position.consistency.n == 96
+    assert position.consistency.value == pytest.approx(published, abs=5e-4)
+    flipped = effects.table[:3, :3][:, ::-1]
+    assert np.trace(flipped) / 96 == position.consistency.value
+    assert position.toward_first.value == pytest.approx(np.triu(flipped, 1).sum() / 96)
+    assert effects.repetition_stability.value is None
+
+
+def llmbar_verdicts() -> list[tuple[int, int, int]]:
+    """Gold label, and what GPT-4 preferred in either order, un-swapped."""
+    path = DATA / "llmbar" / "mt_bench200" / "gpt-4.Vanilla_NoRules.result.json"
+    code = {"1": 1, "2": -1}
+    rows = json.loads(path.read_text("utf-8"))
+    return [
+        (
+            code[str(row["label"])],
+            code[str(row["results"][0]["swap = False"]["winner"])],
+            code[str(row["results"][0]["swap = True"]["winner"])],
+        )
+        for row in rows
+    ]
+
+
+def test_the_order_effects_of_gpt_4_on_llmbar_are_those_of_its_verdicts() -> None:
+    gold, forward, reversed_ = (np.array(c, np.int8) for c in zip(*llmbar_verdicts(), strict=True))
+    everywhere, pairs = np.ones(200, bool), np.arange(200)
+    orders = TwoOrders(forward, reversed_, everywhere, everywhere)
+    position, effects = position_effects(orders, pairs), order_effects(orders, pairs)
+    assert position.consistency.value == pytest.approx(0.87)
+    assert position.toward_first.value == pytest.approx(0.075)
+    assert position.toward_second.value == pytest.approx(0.055)
+    assert position.preference_fairness.value == pytest.approx(-0.02)
+    assert effects.table[:3, :3].tolist() == [[15, 0, 87], [0, 0, 0], [87, 0, 11]]
+    assert effects.lean.p == pytest.approx(0.557, abs=5e-4)
+    right = (forward == gold).astype(int) + (reversed_ == gold)
+    assert np.mean(right == 2) == pytest.approx(0.745)
+    assert np.mean(right) / 2 == pytest.approx(0.81)
+    consistent = forward == reversed_
+    assert np.mean(right[consistent] == 2) == pytest.approx(0.85632, abs=1e-5)

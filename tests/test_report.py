@@ -13,7 +13,8 @@ from calibration.position import TwoOrders
 from calibration.report.build import IntervalSettings, build_report
 from calibration.report.columns import Answers, JudgeColumns, PairColumns
 from calibration.report.model import Report
-from calibration.report.text import headline, report_text
+from calibration.report.text import report_text
+from calibration.report.words import headline
 
 PAIRS = 240
 FEW_DRAWS = IntervalSettings(draws=200)
@@ -45,10 +46,14 @@ def an_input(judges: int = 1) -> tuple[PairColumns, list[JudgeColumns], VoteColu
     rng = np.random.default_rng(3)
     truth = rng.choice([1, 0, -1], PAIRS, p=[0.5, 0.15, 0.35])
     pair = rng.integers(0, PAIRS, 500)
-    votes = VoteColumns(pair, rng.integers(0, 12, 500), noisy(rng, truth[pair], 0.75))
+    choice = noisy(rng, truth[pair], 0.75)
+    both_bad = np.zeros(500, bool)
+    both_bad[np.flatnonzero(choice == 0)[:5]] = True
+    votes = VoteColumns(pair, rng.integers(0, 12, 500), choice, both_bad)
     none = np.zeros(PAIRS, np.intp)
     shorter = Answers(none, none, none, none, none)
-    chars = rng.choice([1, -1], PAIRS)
+    chars = 100 + 50 * rng.choice([1, -1], PAIRS)
+    shorter = replace(shorter, chars=none + 100)
     pairs = PairColumns(np.arange(PAIRS) // 4, replace(shorter, chars=chars), shorter)
     return pairs, [a_judge(f"j{k + 1}", rng, truth) for k in range(judges)], votes
 
@@ -60,7 +65,6 @@ def a_report(judges: int = 1) -> Report:
         columns,
         votes=votes,
         votes_left_out={"skip": 8},
-        both_bad=5,
         provenance={"gold": "votes.jsonl"},
         intervals=FEW_DRAWS,
     )

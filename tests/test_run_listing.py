@@ -1,4 +1,4 @@
-"""Runs of a ledger: listed, shown, deleted and compared."""
+"""Runs of a ledger: listed, shown and deleted."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -296,78 +296,3 @@ def test_deleting_a_run_changes_no_label_of_another(
     assert {row["pair_id"] for row in rows(path, "pairs")} == {f"p{n}" for n in one | two}
     used = {(canonical(pair(number)).content_id, second_judge.judge_key) for number in two}
     assert {(row["content_id"], row["judge_key"]) for row in rows(path)} <= used
-
-
-# Comparing
-
-
-def test_labels_of_two_judges_are_compared_pair_by_pair(path: Path) -> None:
-    with Ledger(path) as ledger:
-        add_run(ledger, "one", {1: WIN, 2: WIN, 3: FLIP, 4: LOSS, 9: TIE})
-        add_run(ledger, "two", {4: LOSS, 3: TIE, 2: WIN, 1: LOSS, 8: WIN, 7: WIN}, judges=(WEAK,))
-    found = api.compare_runs("one", "two", ledger=path)
-    assert (found.common, found.only_first, found.only_second) == (4, 1, 2)
-    assert (found.equal, found.n_changed) == (2, 2)
-    assert {name: dict(row) for name, row in found.outcomes.items()} == {
-        "first": {"first": 1, "second": 1},
-        "inconsistent": {"tie": 1},
-        "second": {"second": 1},
-    }
-    assert [(c.pair_id, c.first, c.second) for c in found.changed] == [
-        ("p1", "first", "second"),
-        ("p3", "inconsistent", "tie"),
-    ]
-    assert found.agreement is None
-
-
-def test_comparing_the_other_way_round_mirrors_everything(path: Path) -> None:
-    with Ledger(path) as ledger:
-        add_run(ledger, "one", {1: WIN, 2: TIE, 3: FLIP, 4: None})
-        add_run(ledger, "two", {1: LOSS, 2: TIE, 4: WIN}, judges=(WEAK,))
-        add(ledger, vote(1), vote(2, "tie"))
-    there = api.compare_runs("one", "two", ledger=path)
-    back = api.compare_runs("two", "one", ledger=path)
-    cells = {(a, b): n for a, row in there.outcomes.items() for b, n in row.items()}
-    assert cells == {(b, a): n for a, row in back.outcomes.items() for b, n in row.items()}
-    assert (there.only_first, there.only_second) == (back.only_second, back.only_first)
-    assert there.agreement is not None
-    assert back.agreement == there.agreement[::-1]
-
-
-def test_only_common_pairs_count_in_the_agreement_with_votes(path: Path) -> None:
-    with Ledger(path) as ledger:
-        add_run(ledger, "one", {1: WIN, 2: WIN, 3: LOSS})
-        add_run(ledger, "two", {1: LOSS, 2: WIN}, judges=(WEAK,))
-        add(ledger, vote(1), vote(2), vote(3))
-    found = api.compare_runs("one", "two", ledger=path)
-    assert found.agreement is not None
-    first, second = found.agreement
-    assert (first.s1.value, first.s1.n) == (1.0, 2)
-    assert (second.s1.value, second.s1.n) == (0.5, 2)
-
-
-def test_votes_on_other_pairs_alone_give_no_agreement(path: Path) -> None:
-    with Ledger(path) as ledger:
-        add_run(ledger, "one", {1: WIN, 3: LOSS})
-        add_run(ledger, "two", {1: LOSS}, judges=(WEAK,))
-        add(ledger, vote(3))
-    assert api.compare_runs("one", "two", ledger=path).agreement is None
-
-
-def test_the_first_ten_changed_pairs_are_named(path: Path) -> None:
-    with Ledger(path) as ledger:
-        add_run(ledger, "one", dict.fromkeys(range(1, 13), WIN))
-        add_run(ledger, "two", dict.fromkeys(range(1, 13), LOSS), judges=(WEAK,))
-    found = api.compare_runs("one", "two", ledger=path)
-    assert [change.pair_id for change in found.changed] == [f"p{n}" for n in range(1, 11)]
-    assert found.n_changed == 12
-
-
-def test_a_run_is_not_compared_with_itself_or_with_one_without_judges(path: Path) -> None:
-    with Ledger(path) as ledger:
-        add_run(ledger, "one", {1: WIN})
-        add_run(ledger, "bare", {1: None}, judges=(), kind=IMPORT_RUN)
-    with pytest.raises(ConfigError, match="compared with itself"):
-        api.compare_runs("one", "latest", ledger=path)
-    with pytest.raises(LedgerError, match=r"run bare .* has no judgments"):
-        api.compare_runs("one", "bare", ledger=path)

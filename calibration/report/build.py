@@ -12,8 +12,10 @@ from calibration.report.columns import (
     JudgeColumns,
     PairColumns,
 )
-from calibration.report.figures import baselines, ceiling, judge_figures
+from calibration.report.figures import judge_figures
+from calibration.report.humans import baselines, ceiling
 from calibration.report.model import JudgeFigures, LabelCounts, Report, VoteCounts
+from calibration.strata import Stratification, length_gap, quality_gap
 
 WITHOUT_LABEL = "pair without a label"
 
@@ -24,7 +26,7 @@ def build_report(
     *,
     votes: VoteColumns | None = None,
     votes_left_out: Mapping[str, int] | None = None,
-    both_bad: int = 0,
+    annotators: Sequence[str] | None = None,
     delivered: str | None = None,
     provenance: Mapping[str, object] | None = None,
     intervals: IntervalSettings = DEFAULT_INTERVALS,
@@ -32,7 +34,7 @@ def build_report(
     """Return the report of judges on the same pairs, compared with human votes where given.
 
     `votes_left_out` counts the votes that are not in `votes`, by reason (`skip`, unknown pair);
-    `both_bad` how many of those in `votes` are ties because both answers are bad. `delivered`
+    `annotators` names the codes of `votes.annotator`, by default with their numbers. `delivered`
     names the judge or panel whose labels are delivered, by default the first: the counts and the
     first sentence are about it. Raises ValueError where the columns do not fit together.
     """
@@ -40,6 +42,7 @@ def build_report(
     given = votes if votes is not None else _no_votes()
     _check_rows(pairs, judges, votes=given)
     tally = given.counts(len(pairs.cluster))
+    strata = _strata(pairs, given)
 
     def figures(judge: JudgeColumns) -> JudgeFigures:
         return judge_figures(
@@ -47,6 +50,7 @@ def build_report(
             pairs,
             votes=given,
             tally=tally,
+            strata=strata,
             counts=_label_counts(judge),
             intervals=intervals,
         )
@@ -56,15 +60,28 @@ def build_report(
         level=intervals.level,
         prompts=len(np.unique(pairs.cluster)),
         pairs_without_turn=len(tally) - sum(len(rows) for rows in pairs.turns.values()),
-        votes=_vote_counts(chosen, given, votes_left_out or {}, both_bad=both_bad),
+        votes=_vote_counts(chosen, given, votes_left_out or {}),
         judges={judge.name: figures(judge) for judge in judges},
-        ceiling=ceiling(given, pairs, intervals=intervals),
+        ceiling=ceiling(
+            given, pairs, annotators=annotators or _numbers(given), intervals=intervals
+        ),
         baselines=baselines(pairs, tally, level=intervals.level),
         provenance={
             **(provenance or {}),
             "intervals": {**asdict(intervals), "clustered_by": "prompt"},
         },
     )
+
+
+def _strata(pairs: PairColumns, votes: VoteColumns) -> Mapping[str, Stratification]:
+    strata = {**pairs.strata, "quality gap": quality_gap(votes, len(pairs.cluster))}
+    if pairs.first is not None and pairs.second is not None:
+        strata["length gap"] = length_gap(pairs.first.chars, pairs.second.chars)
+    return strata
+
+
+def _numbers(votes: VoteColumns) -> Sequence[str]:
+    return [str(code) for code in range(int(votes.annotator.max(initial=-1)) + 1)]
 
 
 def _no_votes() -> VoteColumns:
@@ -125,7 +142,7 @@ def _label_counts(judge: JudgeColumns) -> LabelCounts:
 
 
 def _vote_counts(
-    judge: JudgeColumns, votes: VoteColumns, left_out: Mapping[str, int], *, both_bad: int
+    judge: JudgeColumns, votes: VoteColumns, left_out: Mapping[str, int]
 ) -> VoteCounts:
     used = judge.has_label[votes.pair]
     unlabelled = len(used) - int(used.sum())
@@ -136,7 +153,7 @@ def _vote_counts(
         votes=int(used.sum()) + sum(reasons.values()),
         votes_used=int(used.sum()),
         votes_left_out=reasons,
-        votes_both_bad=both_bad,
+        votes_both_bad=0 if votes.both_bad is None else int(votes.both_bad.sum()),
         annotators=len(np.unique(votes.annotator)),
         pairs_compared=len(np.unique(votes.pair[used])),
     )

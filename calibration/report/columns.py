@@ -70,6 +70,12 @@ class PairColumns:
     strata: Mapping[str, Stratification] = field(default_factory=dict)
     """Ways to part the pairs, by name: category, language..."""
 
+    def identical(self) -> Mask | None:
+        """Which pairs are of two equal answers, shape (n_pairs,); None where that is unknown."""
+        if self.first is None or self.second is None:
+            return None
+        return np.asarray(self.first.answer == self.second.answer, dtype=np.bool_)
+
     def longer(self) -> Codes | None:
         """Which answer is longer, shape (n_pairs,): first 1, second -1, equal 0."""
         if self.first is None or self.second is None:

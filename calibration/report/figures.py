@@ -1,31 +1,30 @@
-"""The figures of a report: of a judge, of the humans, of labels made without reading."""
+"""The figures of one judge: which there are, and on which rows."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration.agreement import (
-    FIRST,
     NO_LABELLED_VOTES,
-    Agreement,
-    Codes,
     Index,
     VoteColumns,
     agreement_with_errors_wrong,
-    human_human_agreement,
     judge_agreement,
-    leave_one_out_agreement,
 )
-from calibration.chance import clustered_kappa, confusion_sums
-from calibration.couples import human_kappa
+from calibration.certificates import certify
+from calibration.chance import coefficients, confusion_sums, marginals
+from calibration.confusion import confusion
 from calibration.intervals import Estimate, Floats, clustered_proportion
-from calibration.position import PositionEffects, position_effects
-from calibration.report import pending
-from calibration.report.columns import IntervalSettings, JudgeColumns, PairColumns
-from calibration.report.model import Baselines, Ceiling, JudgeFigures, LabelCounts, TurnCeiling
+from calibration.position import PositionEffects, order_effects, position_effects
+from calibration.probability import reliability
+from calibration.report.answers import answer_figures
+from calibration.report.columns import Expense, IntervalSettings, JudgeColumns, PairColumns
+from calibration.report.humans import reached_by, turns_of
+from calibration.report.model import ExpenseFigures, JudgeFigures, LabelCounts
+from calibration.strata import Stratification, stratify
 
-NO_VOTES = "no human votes"
 _NO_JUDGMENT = "no judgment yet"
 
 
@@ -35,19 +34,26 @@ def judge_figures(
     *,
     votes: VoteColumns,
     tally: Floats,
+    strata: Mapping[str, Stratification],
     counts: LabelCounts,
     intervals: IntervalSettings,
 ) -> JudgeFigures:
-    """Return everything measured about a judge; `tally` is `votes.counts` over all pairs."""
+    """Return everything measured about a judge.
+
+    `tally` is `votes.counts` over all pairs; `strata` are the questions that part the pairs.
+    """
     rows, cluster, level = judge.has_label, pairs.cluster, intervals.level
     agreement = judge_agreement(judge.label[rows], tally[rows], cluster=cluster[rows], level=level)
     position = _position(judge, pairs, level=level)
     none = np.zeros(len(cluster), np.intp)
+    tables = _tables(judge, pairs, votes)
+    corrected = coefficients(tables, **asdict(intervals), empty=NO_LABELLED_VOTES)
+    of_answers = answer_figures(judge, pairs, tally, intervals=intervals)
     return JudgeFigures(
         s1=agreement.s1,
         s2=agreement.s2,
         s2_coverage=agreement.s2_coverage,
-        kappa=_kappa(judge, pairs, votes, intervals),
+        kappa=corrected.cohen,
         consistency=position.consistency,
         toward_first=position.toward_first,
         toward_second=position.toward_second,
@@ -59,75 +65,56 @@ def judge_figures(
         },
         s1_errors_wrong=_s1_errors_wrong(judge, pairs, tally, level=level),
         turns={
-            turn: _reached(judge.label, tally, pairs, rows=on[rows[on]], level=level)
-            for turn, on in _turns(pairs).items()
+            turn: reached_by(judge.label, tally, pairs, rows=on[rows[on]], level=level)
+            for turn, on in turns_of(pairs).items()
         },
-        **pending.JUDGE,
+        coefficients=corrected,
+        marginals=marginals(
+            tables.sum(axis=2), np.arange(len(tables)), level=level, empty=NO_LABELLED_VOTES
+        ),
+        order_effects=order_effects(
+            judge.orders,
+            cluster,
+            repetitions=judge.repetitions,
+            identical=pairs.identical(),
+            why_no_orders=judge.why_no_orders,
+            level=level,
+            seed=intervals.seed,
+        ),
+        strata=stratify(
+            judge.label,
+            votes,
+            has_label=rows,
+            cluster=cluster,
+            strata=strata,
+            level=level,
+        ),
+        bias=of_answers.bias,
+        coherence=of_answers.coherence,
+        systems=of_answers.systems,
+        win_rates=of_answers.win_rates,
+        reliability=reliability(
+            judge.label,
+            tally,
+            has_label=rows,
+            cluster=cluster,
+            probability=judge.probability,
+            has_probability=judge.has_probability,
+            **asdict(intervals),
+        ),
+        confusion=confusion(judge.label, votes, has_label=rows, inconsistent=judge.inconsistent),
+        certificate=certify(judge.label[rows], tally[rows], cluster=cluster[rows]),
+        expense=_expense(judge.expense, counts),
         counts=counts,
     )
 
 
-def ceiling(votes: VoteColumns, pairs: PairColumns, *, intervals: IntervalSettings) -> Ceiling:
-    """Return how far the humans agree among themselves, on all pairs and on those of each turn."""
-    cluster, level = pairs.cluster, intervals.level
-    turns = {}
-    for turn, rows in _turns(pairs).items():
-        mask = np.zeros(len(cluster), bool)
-        mask[rows] = True
-        cast = votes.on(mask)
-        turns[turn] = TurnCeiling(
-            human_human=human_human_agreement(cast, cluster, level=level),
-            leave_one_out=leave_one_out_agreement(cast, cluster, level=level),
-        )
-    return Ceiling(
-        human_human=human_human_agreement(votes, cluster, level=level),
-        leave_one_out=leave_one_out_agreement(votes, cluster, level=level),
-        kappa=human_kappa(votes, cluster, **asdict(intervals)),
-        turns=turns,
-        **pending.CEILING,
-    )
-
-
-def baselines(pairs: PairColumns, tally: Floats, *, level: float) -> Baselines:
-    """Return what labels made without reading an answer would reach."""
-
-    def reached(label: Codes) -> Agreement:
-        return _reached(label, tally, pairs, rows=np.arange(len(tally)), level=level)
-
-    n, decided = int(tally.sum()), int(tally[:, [0, 2]].sum())
-    longer = pairs.longer()
-    no_length = Estimate(None, None, None, 0, "the lengths of the answers were not given")
-    ties = clustered_proportion(
-        tally[:, 1], pairs.cluster, size=tally.sum(axis=1), level=level, empty=NO_VOTES
-    ).estimate
-    return Baselines(
-        always_first=reached(np.full(len(tally), FIRST, np.int8)),
-        longest=Agreement(no_length, no_length) if longer is None else reached(longer),
-        random=Agreement(_exactly(1 / 3, n), _exactly(1 / 2, decided)),
-        # It calls a quarter first, a quarter second and half a tie, whatever the answers are.
-        coin_flip=Agreement(ties.rescaled(0.25, 0.25), _exactly(1 / 2, decided)),
-    )
-
-
-def _reached(
-    label: Codes, tally: Floats, pairs: PairColumns, *, rows: Index, level: float
-) -> Agreement:
-    agreement = judge_agreement(label[rows], tally[rows], cluster=pairs.cluster[rows], level=level)
-    return Agreement(agreement.s1.micro, agreement.s2.micro)
-
-
-def _turns(pairs: PairColumns) -> Mapping[str, Index]:
-    return {str(turn): rows for turn, rows in sorted(pairs.turns.items())}
-
-
-def _kappa(
-    judge: JudgeColumns, pairs: PairColumns, votes: VoteColumns, intervals: IntervalSettings
-) -> Estimate:
+def _tables(judge: JudgeColumns, pairs: PairColumns, votes: VoteColumns) -> NDArray[np.intp]:
+    """Votes by label (row) and choice (column) of each prompt, shape (G, 3, 3)."""
     cast = votes.on(judge.has_label)
-    tables = confusion_sums(
+    return confusion_sums(
         judge.label[cast.pair] + 1, cast.choice + 1, pairs.cluster[cast.pair], categories=3
     )
-    return clustered_kappa(tables, **asdict(intervals), empty=NO_LABELLED_VOTES)
 
 
 def _s1_errors_wrong(
@@ -157,6 +144,19 @@ def _position(judge: JudgeColumns, pairs: PairColumns, *, level: float) -> Posit
     return PositionEffects(absent, absent, absent, absent)
 
 
-def _exactly(value: float, n: int) -> Estimate:
-    """An expectation that is known, not estimated: its interval is the value itself."""
-    return Estimate(value, value, value, n) if n else Estimate(None, None, None, 0, NO_VOTES)
+def _expense(expense: Expense | None, counts: LabelCounts) -> ExpenseFigures:
+    if expense is None:
+        return ExpenseFigures(counts.judgments, None, None, None, None, None)
+    usable = counts.first + counts.second
+
+    def per_1000(total: float | None, things: int) -> float | None:
+        return None if total is None or not things else 1000 * total / things
+
+    return ExpenseFigures(
+        judgments=expense.judgments,
+        usd_per_1000=per_1000(expense.usd, expense.judgments),
+        usd_per_1000_labels=per_1000(expense.usd, usable),
+        seconds_per_1000=per_1000(expense.seconds, expense.judgments),
+        input_tokens=expense.input_tokens,
+        output_tokens=expense.output_tokens,
+    )

@@ -7,20 +7,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.agreement import Agreement, Averages
 from calibration.bias import Bias
 from calibration.certificates import Certificate
 from calibration.chance import Coefficients, Marginals
-from calibration.coherence import Coherence, SystemRanking
+from calibration.coherence import Coherence
+from calibration.confusion import Confusion
 from calibration.inference import WinRates
 from calibration.intervals import Estimate
 from calibration.position import OrderEffects
 from calibration.probability import Reliability
+from calibration.ranking import SystemRanking
 from calibration.raters import RaterCoefficients
 from calibration.significance import PValue
-from calibration.strata import StratumFigures
+from calibration.strata import AnnotatorFigures, StratumFigures
 
 SCHEMA = "report/1"
 
@@ -59,17 +60,6 @@ class VoteCounts:
     """Annotators of the votes given, skipped votes aside."""
     pairs_compared: int
     """Labelled pairs with at least one vote."""
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Votes by what the label is (row) and what the human said (column)."""
-
-    rows: tuple[str, ...]
-    """`first`, `tie`, `second`, `inconsistent`, `no label`."""
-    columns: tuple[str, ...]
-    """`first`, `tie`, `second`, `both bad`."""
-    counts: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -132,15 +122,6 @@ class TurnCeiling:
 
     human_human: Agreement
     leave_one_out: Agreement
-
-
-@dataclass(frozen=True)
-class AnnotatorFigures:
-    """One annotator against the majority of the others' votes."""
-
-    votes: int
-    s1: Estimate
-    s2: Estimate
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from calibration.agreement import Agreement
-from calibration.intervals import ONE_CLUSTER, Estimate
+from calibration.intervals import ONE_CLUSTER
 from calibration.report.model import Baselines, Report
 from calibration.report.rows import (
     SHOWN_TURNS,
@@ -14,7 +14,8 @@ from calibration.report.rows import (
     figure_rows,
     turn_rows,
 )
-from calibration.report.table import Row, percent, table
+from calibration.report.table import Row, table
+from calibration.report.words import against_humans, headline, left_out, many
 
 WIDTH = 100
 
@@ -41,7 +42,7 @@ _NEEDS_VOTES = {"s1", "s2", "s2_coverage", "kappa", "s1_errors_wrong", "turns"}
 def report_text(report: Report) -> str:
     """Return the report as text: the answer first, then what it rests on and what is missing."""
     blocks = [
-        [*_wrapped(headline(report)), *_wrapped(_against_humans(report))],
+        [*_wrapped(headline(report)), *_wrapped(against_humans(report))],
         _data(report),
         _figures(report),
         _turns(report),
@@ -50,56 +51,6 @@ def report_text(report: Report) -> str:
         _provenance(report.provenance),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
-
-
-def headline(report: Report) -> str:
-    """Return one sentence: the agreement, its interval and the human ceiling."""
-    name, figures = report.delivered, report.judges[report.delivered]
-    s1 = figures.s1.micro
-    level = f"{report.level * 100:g} % CI"
-    if s1.value is not None:
-        pairs = _many(report.votes.pairs_compared, "human-labelled pair")
-        interval = _interval(s1, f"{level} ", ", clustered by prompt")
-        return (
-            f"On {pairs}, judge {name} agrees with {percent(s1.value)} % of the votes "
-            f"({interval}); {_ceiling_clause(report)}."
-        )
-    why = "no vote is on a labelled pair" if report.votes.votes else "there are no human votes yet"
-    start = f"Agreement of judge {name} with humans is unknown: {why}"
-    consistency = figures.consistency
-    if consistency.value is None:
-        return f"{start}; nor can its consistency be told: {consistency.why}."
-    return (
-        f"{start}; it gives the same answer in both orders on {percent(consistency.value)} % of "
-        f"{_many(consistency.n, 'pair')} "
-        f"({_interval(consistency, f'{level} ', ', clustered by prompt')})."
-    )
-
-
-def _ceiling_clause(report: Report) -> str:
-    humans = report.ceiling.human_human.s1
-    if humans.value is None:
-        return f"how far humans agree with each other is unknown: {humans.why}"
-    interval = _interval(humans, "", "")
-    return f"humans agree with each other on {percent(humans.value)} % ({interval})"
-
-
-def _against_humans(report: Report) -> str:
-    judge = report.judges[report.delivered].s1.micro
-    humans = report.ceiling.human_human.s1
-    if judge.low is None or judge.high is None or humans.low is None or humans.high is None:
-        return ""
-    if judge.high < humans.low:
-        return "The judge is below the human ceiling: the two intervals do not meet."
-    if judge.low > humans.high:
-        return "The judge is above human-human agreement: the two intervals do not meet."
-    return "The two intervals overlap: these votes do not tell the judge from a human."
-
-
-def _interval(estimate: Estimate, before: str, after: str) -> str:
-    if estimate.low is None or estimate.high is None:
-        return f"no interval: {estimate.why}"
-    return f"{before}{percent(estimate.low)}-{percent(estimate.high)}{after}"
 
 
 def _data(report: Report) -> list[str]:
@@ -115,11 +66,11 @@ def _data(report: Report) -> list[str]:
         "left out": sum(votes.votes_left_out.values()),
         "both bad (used as ties)": votes.votes_both_bad,
     }
-    given = f"by {_many(votes.annotators, 'annotator')}; {_listing(ends)}"
+    given = f"by {many(votes.annotators, 'annotator')}; {_listing(ends)}"
     of = f" (labels of {report.delivered})" if len(report.judges) > 1 else ""
     return [
         f"Data{of}",
-        *_entry("pairs", labels.pairs, f"of {_many(report.prompts, 'prompt')}"),
+        *_entry("pairs", labels.pairs, f"of {many(report.prompts, 'prompt')}"),
         *_entry("labelled", labels.labelled, _listing(kinds)),
         *_entry("undecided", sum(labels.undecided.values()), _listing(labels.undecided)),
         *_entry("pending", labels.pending, ""),
@@ -142,19 +93,12 @@ def _figures(report: Report) -> list[str]:
 def _turns(report: Report) -> list[str]:
     lines = table(turn_rows(report), columns(report), width=WIDTH)
     more = len(report.ceiling.turns) - SHOWN_TURNS
-    unnamed = [f"and {_many(more, 'turn')} more in the JSON"] if more > 0 else []
+    unnamed = [f"and {many(more, 'turn')} more in the JSON"] if more > 0 else []
     return ["By turn of the conversation", "", *lines, *unnamed] if lines else []
 
 
 def _left_out(report: Report) -> list[str]:
-    labels = report.labels
-    lines = [f"{_many(n, 'vote')}: {why}" for why, n in report.votes.votes_left_out.items()]
-    lines += [f"{_many(n, 'pair')} undecided: {why}" for why, n in labels.undecided.items() if n]
-    if labels.pending:
-        lines.append(f"{_many(labels.pending, 'pair')} pending: judgments still to come")
-    if report.ceiling.turns and report.pairs_without_turn:
-        pairs = _many(report.pairs_without_turn, "pair")
-        lines.append(f"{pairs} without a turn: in the figures of no turn")
+    lines = list(left_out(report))
     lines += _absences(report)
     if not lines:
         return ["Left out: nothing"]
@@ -224,10 +168,6 @@ def _shown(value: object) -> str:
 
 def _listing(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _wrapped(sentence: str) -> list[str]:

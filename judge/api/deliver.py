@@ -58,19 +58,32 @@ def agree(
     ledger: str | Path = DEFAULT_LEDGER,
     gold: str | Path | None = None,
     run: str = "latest",
+    split: str = "all",
+    test_share: float = 0.5,
+    by: Sequence[str] = ("category", "language"),
     json: str | Path | None = None,
+    html: str | Path | None = None,
 ) -> "Report":
     """Return how far the judges of a run agree with human votes, and with themselves.
 
-    The votes are the ledger's, or those of the file `gold`. Writes report.json to `json`.
+    The votes are the ledger's, or those of the file `gold`; `split` "dev" or "test" takes those
+    of one part of the prompts, "test" being the share `test_share` of them. `by` names tags that
+    part the pairs. Writes report.json to `json` and a self-contained page to `html`.
     """
-    from judge.audit import audit_ledger
+    from judge.gold_split import Split
+    from judge.reporting import ReportQuestion, report_ledger
 
-    return audit_ledger(
+    return report_ledger(
         Path(ledger),
-        run_id=run,
-        gold=str(gold) if gold else None,
+        ReportQuestion(
+            run=run,
+            gold=str(gold) if gold else None,
+            split=Split(split),
+            test_share=test_share,
+            by=tuple(by),
+        ),
         json_path=Path(json) if json else None,
+        html_path=Path(html) if html else None,
     )
 
 

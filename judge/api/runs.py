@@ -1,4 +1,4 @@
-"""Twins of `judge runs`: list, show, delete, compare."""
+"""Twins of `judge runs`: list, show, delete."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,6 @@ from judge.api.base import DEFAULT_LEDGER
 
 if TYPE_CHECKING:
     from judge.ledger.deletion import Deletion
-    from judge.run_comparison import Comparison
     from judge.run_listing import RunDetail, RunSummary
 
 
@@ -39,10 +38,3 @@ def delete_run(
     from judge.run_deletion import delete_from_ledger
 
     return delete_from_ledger(Path(ledger), run, confirm=confirm)
-
-
-def compare_runs(first: str, second: str, *, ledger: str | Path = DEFAULT_LEDGER) -> "Comparison":
-    """Return how the labels of two runs differ on the pairs that both select."""
-    from judge.run_comparison import compare_in_ledger
-
-    return compare_in_ledger(Path(ledger), first, second)

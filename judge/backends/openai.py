@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pydantic_core import to_json
 from yarl import URL
 
+from judge.backends.body import chat_body
 from judge.backends.wire import Answer, listed_models, one_line, read_error, read_reply
 from judge.chat import ChatRequest, Reply
 from judge.config import Endpoint
@@ -46,7 +47,7 @@ class OpenAIChat:
         self._name = name
         self._endpoint = endpoint
         self._key = key
-        self._url = _address(name, endpoint.base_url, "chat/completions")
+        self._url = _address(name, endpoint.address, "chat/completions")
         self._headers = _headers(endpoint, key)
         self._timeout = _timeout(endpoint.timeout_s)
         self._listed: tuple[str, ...] = ()
@@ -99,7 +100,7 @@ class OpenAIChat:
         """
         clock = asyncio.get_running_loop().time
         started = clock()
-        url = _address(self._name, self._endpoint.base_url, "models")
+        url = _address(self._name, self._endpoint.address, "models")
         try:
             answer = await self._send("GET", url, None, _timeout(PREFLIGHT_TIMEOUT_S))
             if answer.status in (401, 402):
@@ -167,20 +168,7 @@ class OpenAIChat:
         return TransientError(f"{self._name}: connection lost ({cause})", kind="reset")
 
     def _body(self, request: ChatRequest) -> bytes:
-        return to_json(
-            {
-                "model": request.model,
-                "messages": request.conversation or _messages(request),
-                **request.sampling,
-                self._endpoint.max_tokens_field: request.max_tokens,
-                **self._endpoint.extra_body,
-            }
-        )
-
-
-def _messages(request: ChatRequest) -> list[dict[str, str]]:
-    user = {"role": "user", "content": request.user}
-    return [{"role": "system", "content": request.system}, user] if request.system else [user]
+        return to_json(chat_body(request, self._endpoint))
 
 
 def proxy_for(url: URL) -> URL | None:

@@ -59,7 +59,7 @@ class Answer:
 
 
 def read_reply(
-    answer: Answer, *, latency_s: float, accept_missing_finish_reason: bool = False
+    answer: Answer, *, latency_s: float | None, accept_missing_finish_reason: bool = False
 ) -> Reply:
     """Return the reply in a 200 answer.
 

@@ -71,18 +71,29 @@ app.command(
     "judge.cli.cost:command", name="cost", group=_LABEL,
     help="Say what judging a file would take: calls, tokens, money and time. Sends nothing.",
 )  # fmt: skip
-_runs = App(name="runs", group=_LABEL, help="List, show, delete and compare the runs of a ledger.")
+_runs = App(name="runs", group=_LABEL, help="List, show and delete the runs of a ledger.")
 app.command(_runs)
 for _name, _help in (
     ("list", "List the runs of a ledger."),
     ("show", "Show the settings, judges and counts of one run."),
     ("delete", "Delete a run with the facts that no other run uses."),
-    ("compare", "Compare the labels of two runs on the pairs that both select."),
 ):
     _runs.command(f"judge.cli.runs:{_name}_command", name=_name, help=_help)
 app.command(
     "judge.cli.agree:command", name="agree", group=_TRUST,
     help="Report how far the judges agree with human votes, and with themselves.",
+)  # fmt: skip
+app.command(
+    "judge.cli.compare:command", name="compare", group=_TRUST,
+    help="Say which of two or more judges, prompts or criteria agrees more with people.",
+)  # fmt: skip
+app.command(
+    "judge.cli.certify:command", name="certify", group=_TRUST,
+    help="Certify that a judge agrees with human votes at least so often, or say why not.",
+)  # fmt: skip
+app.command(
+    "judge.cli.plan:command", name="plan", group=_TRUST,
+    help="Say how many human labels a certificate, an interval or a comparison needs.",
 )  # fmt: skip
 app.command(
     "judge.cli.handoff:command", name="handoff", group=_PEOPLE,

@@ -13,6 +13,8 @@ from judge.api.base import DEFAULT_LEDGER
 from judge.api.deliver import agree
 from judge.cli.talk import talk_on_stderr
 from judge.cli.visible import visible
+from judge.gold_split import DEFAULT_SHARE
+from judge.pair_columns import STRATA
 
 THRESHOLD_FAILED = 1
 
@@ -39,7 +41,11 @@ def command(
     ledger: Path = DEFAULT_LEDGER,
     gold: Path | None = None,
     run: str = "latest",
+    split: Literal["all", "dev", "test"] = "all",
+    test_share: float = DEFAULT_SHARE,
+    by: list[str] | None = None,
     json: Path | None = None,
+    html: Path | None = None,
     thresholds: ThresholdFlags | None = None,
 ) -> int:
     """Print how far the judges of a run agree with human votes, and with themselves.
@@ -53,14 +59,33 @@ def command(
         in the ledger.
     run
         A run's id, or latest.
+    split
+        Votes of all prompts, or of those of one part: dev for trying out, test for the last word.
+    test_share
+        Share of the prompts that make the test part, between 0 and 1.
+    by
+        Tag to part the pairs by, in place of category and language; may be given several times.
     json
         Also write the report as JSON to this file.
+    html
+        Also write the report as one page to this file: with charts, the disagreements to read and
+        the pairs to browse. It needs no network.
     """
-    report = agree(ledger=ledger, gold=gold, run=run, json=json)
+    report = agree(
+        ledger=ledger,
+        gold=gold,
+        run=run,
+        split=split,
+        test_share=test_share,
+        by=STRATA if by is None else by,
+        json=json,
+        html=html,
+    )
     print(visible(report_text(report)), end="", flush=True)
     talk = talk_on_stderr()
-    if json is not None:
-        talk.say(f"report written to {json}")
+    for written in (json, html):
+        if written is not None:
+            talk.say(f"report written to {written}")
     asked = Thresholds(**asdict(thresholds or ThresholdFlags()))
     failed = failures(report, asked)
     for failure in failed:

@@ -16,7 +16,7 @@ def opening_lines(progress: Progress, settings: Settings, ledger: Path) -> list[
     """Return what is said before anything is asked: the run, its size and its generators."""
     generators = [
         f"{on_one_line(generator.display_name)} (n {generator.n}) at "
-        f"{settings.endpoint_of(generator).base_url}"
+        f"{settings.endpoint_of(generator).address}"
         for generator in settings.generators
     ]
     each = sum(generator.n for generator in settings.generators)

@@ -61,7 +61,10 @@ def _what_next(result: DemoResult) -> list[str]:
     lines = []
     if result.manifest is not None:
         exported = manifest_line(result.manifest, paths.data)
-        lines = [f"{result.votes} simulated votes in {paths.votes}; {exported}", ""]
+        lines = [f"{result.votes} simulated votes in {paths.votes}; {exported}"]
+        if paths.html.exists():
+            lines.append(f"the report as a page: {paths.html}")
+        lines.append("")
     return [
         *lines,
         f"This was {WHAT_IT_IS}.",

@@ -124,7 +124,7 @@ def keyless_line(
     if endpoint.api_key_env is not None:
         return None
     return (
-        f"no key is sent to {endpoint.base_url}; name one with "
+        f"no key is sent to {endpoint.address}; name one with "
         f"--set endpoints.{asked[0].endpoint}.api_key_env={KEY_VARIABLE}"
     )
 

@@ -9,17 +9,15 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from judge.api.base import DEFAULT_LEDGER
-from judge.api.runs import compare_runs, delete_run, runs, show_run
+from judge.api.runs import delete_run, runs, show_run
 from judge.cli.documents import document_text
-from judge.cli.runs_view import comparison_lines, deletion_lines, detail_lines, run_table
+from judge.cli.runs_view import deletion_lines, detail_lines, run_table
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.visible import visible
 from judge.errors import ConfigError
 from judge.ledger.deletion import Deletion
 
 RunId = Annotated[str, Parameter(name="RUN")]
-First = Annotated[str, Parameter(name="FIRST")]
-Second = Annotated[str, Parameter(name="SECOND")]
 
 
 def list_command(*, ledger: Path = DEFAULT_LEDGER, json: bool = False) -> int:
@@ -93,28 +91,6 @@ def delete_command(
     lines = deletion_lines(deletion)
     _print(deletion, None if json else [f"deleted {lines[0]}", *lines[1:]])
     talk.say(f"ledger {ledger} keeps its size on the disk; later runs fill the free space first")
-    return 0
-
-
-def compare_command(
-    first: First, second: Second, /, *, ledger: Path = DEFAULT_LEDGER, json: bool = False
-) -> int:
-    """Compare the labels of two runs on the pairs that both select.
-
-    Parameters
-    ----------
-    first
-        A run's id, or latest.
-    second
-        Another run's id, or latest.
-    ledger
-        Where the judgments are kept.
-    json
-        Print one JSON document in place of the lines.
-    """
-    with _waiting(talk_on_stderr()):
-        found = compare_runs(first, second, ledger=ledger)
-    _print(found, None if json else comparison_lines(found))
     return 0
 
 

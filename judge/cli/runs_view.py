@@ -1,24 +1,19 @@
-"""Runs, deletions and comparisons in words. Pure."""
+"""Runs and deletions in words. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from judge.cli.columns import aligned
-from judge.cli.progress_line import percent
 from judge.cli.visible import on_one_line
-from judge.records import Outcome
 
 if TYPE_CHECKING:
-    from calibration.intervals import Estimate
     from judge.ledger.deletion import Deletion
     from judge.ledger.run_facts import ReplyFigures
-    from judge.run_comparison import Comparison
     from judge.run_listing import RunDetail, RunSummary
 
 _HEAD = ("run", "begun (UTC)", "source", "judges", "pairs", "done", "pending", "outcomes")
 _NUMBERS = frozenset({4, 5, 6})
-_OUTCOMES = [outcome.value for outcome in Outcome]
 
 
 def run_table(runs: Sequence["RunSummary"]) -> list[str]:
@@ -72,28 +67,6 @@ def deletion_lines(deletion: "Deletion") -> list[str]:
     return [*lines, f"kept: {', '.join(kept)}"] if kept else lines
 
 
-def comparison_lines(found: "Comparison") -> list[str]:
-    """Return two runs side by side."""
-    share = percent(found.equal, found.common)
-    lines = [
-        f"runs {found.first} and {found.second}: {_many(found.common, 'common pair')}; "
-        f"{found.only_first:,} only in the first, {found.only_second:,} only in the second",
-        f"equal labels: {found.equal:,} of {found.common:,} ({share})",
-    ]
-    if found.agreement is not None:
-        for run_id, figures in zip((found.first, found.second), found.agreement, strict=True):
-            s1, s2 = _estimate(figures.s1), _estimate(figures.s2)
-            lines.append(f"agreement with votes, {run_id}: S1 {s1}; S2 {s2}")
-    if found.common:
-        lines += ["", f"outcome in {found.first} (rows) and in {found.second} (columns)"]
-        lines += _cross_table(found.outcomes)
-    if found.changed:
-        lines += ["", f"changed: {_many(found.n_changed, 'pair')}, the first are"]
-        rows = [(on_one_line(c.pair_id), f"{c.first} -> {c.second}") for c in found.changed]
-        lines += [f"  {line}" for line in aligned(rows)]
-    return lines
-
-
 def _row(run: "RunSummary") -> tuple[str, ...]:
     return (
         run.run_id,
@@ -105,16 +78,6 @@ def _row(run: "RunSummary") -> tuple[str, ...]:
         "-" if run.pending is None else f"{run.pending:,}",
         _counted(run.outcomes) or "-",
     )
-
-
-def _cross_table(outcomes: Mapping[str, Mapping[str, int]]) -> list[str]:
-    columns = [name for name in _OUTCOMES if any(name in row for row in outcomes.values())]
-    rows: list[Sequence[str]] = [("", *columns)]
-    for name in _OUTCOMES:
-        if name in outcomes:
-            counts = (outcomes[name].get(column, 0) for column in columns)
-            rows.append((name, *(f"{count:,}" for count in counts)))
-    return aligned(rows, right=frozenset(range(1, len(columns) + 1)))
 
 
 def _figures(figures: "ReplyFigures") -> list[str]:
@@ -154,15 +117,6 @@ def _value(value: object) -> str:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{on_one_line(name)} {count:,}" for name, count in counts.items())
-
-
-def _estimate(estimate: "Estimate") -> str:
-    if estimate.value is None:
-        return f"unknown ({estimate.why})"
-    interval = ""
-    if estimate.low is not None and estimate.high is not None:
-        interval = f" [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-    return f"{100 * estimate.value:.1f} %{interval} n {estimate.n:,}"
 
 
 def _number(count: int | None) -> str:

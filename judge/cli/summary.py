@@ -23,7 +23,7 @@ _LONGEST_REASON = 100
 def opening_lines(progress: Progress, settings: Settings, ledger: Path) -> list[str]:
     """Return what a job says before it asks: the run, its size and its judges."""
     judges = [
-        f"{judge.display_name} ({judge.prompt}) at {settings.endpoint_of(judge).base_url}"
+        f"{judge.display_name} ({judge.prompt}) at {settings.endpoint_of(judge).address}"
         for judge in settings.judges
     ]
     is_single = settings.run.rule is Rule.SINGLE_RANDOM

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, String, and_, cast, func, literal, select, true
 
+from judge.answer_style import AnswerStyle, style_of
 from judge.identity import messages_from_json
 from judge.ledger.schema import contents, deferrals, judgments, pairs, run_pairs, votes
 from judge.ledger.store import Ledger
@@ -17,6 +18,17 @@ PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerFacts:
+    """What is known of one answer without its text."""
+
+    chars: int
+    """Length in characters, all its turns together."""
+    model: str | None = None
+    style: AnswerStyle | None = None
+    """None where texts were not read."""
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedPair:
     """One given pair of a run with its readings, all in the given pair's orientation."""
 
@@ -24,25 +36,26 @@ class JudgedPair:
     prompt_id: str
     readings: tuple[Reading, ...]
     tags: Mapping[str, Any]
-    first_chars: int
-    """Length of the first answer, in characters, all its turns together."""
-    second_chars: int
+    first: AnswerFacts
+    second: AnswerFacts
 
 
 def judged_pairs(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
+    ledger: Ledger,
+    run_id: str,
+    judge_keys: Sequence[str],
+    *,
+    one_order: bool = False,
+    with_style: bool = False,
 ) -> Iterator[JudgedPair]:
-    """Yield every given pair of a run in input order, without texts; memory stays flat."""
+    """Yield every given pair of a run in input order, without texts; memory stays flat.
+
+    `with_style` counts the formatting of the answers too, for which their texts are read.
+    """
     for rows, readings in _pages(ledger, run_id, judge_keys, with_texts=False, one_order=one_order):
+        styles = _styles(ledger, list(readings)) if with_style else {}
         for row in rows:
-            yield JudgedPair(
-                pair_id=row.pair_id,
-                prompt_id=row.prompt_id,
-                readings=_oriented(readings[row.content_id], row.is_exchanged),
-                tags=json.loads(row.tags),
-                first_chars=row.second_chars if row.is_exchanged else row.first_chars,
-                second_chars=row.first_chars if row.is_exchanged else row.second_chars,
-            )
+            yield _judged_pair(row, readings[row.content_id], styles.get(row.content_id))
 
 
 def whole_pairs(
@@ -157,6 +170,38 @@ def _page_query(run_id: str, after: int, *, with_texts: bool) -> Select[Any]:
         .where(run_pairs.c.run_id == run_id, run_pairs.c.position > after)
         .order_by(run_pairs.c.position)
         .limit(PAGE)
+    )
+
+
+def _styles(
+    ledger: Ledger, content_ids: Sequence[str]
+) -> Mapping[str, tuple[AnswerStyle, AnswerStyle]]:
+    """The styles of both answers by content, its first answer first."""
+    texts = (contents.c.content_id, contents.c.first, contents.c.second)
+    query = select(*texts).where(contents.c.content_id.in_(content_ids))
+    with ledger.snapshot() as connection:
+        # One row at a time: of a page of long answers only the counts are held.
+        return {
+            row.content_id: (style_of(row.first), style_of(row.second))
+            for row in connection.execute(query)
+        }
+
+
+def _judged_pair(
+    row: Row[Any],
+    readings: Sequence[Reading],
+    styles: tuple[AnswerStyle, AnswerStyle] | None,
+) -> JudgedPair:
+    chars = (row.first_chars, row.second_chars)
+    first_at, second_at = (1, 0) if row.is_exchanged else (0, 1)
+    return JudgedPair(
+        pair_id=row.pair_id,
+        prompt_id=row.prompt_id,
+        readings=_oriented(readings, row.is_exchanged),
+        tags=json.loads(row.tags),
+        # Models are stored with the given pair, the answers with the content.
+        first=AnswerFacts(chars[first_at], row.first_model, styles and styles[first_at]),
+        second=AnswerFacts(chars[second_at], row.second_model, styles and styles[second_at]),
     )
 
 

@@ -1,19 +1,16 @@
-"""What the facts of one run add up to, and which pairs two runs share."""
+"""What the facts of one run add up to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import case, func, literal_column, select, true
 
-from judge.ledger.facts import JudgedPair, judged_pairs
 from judge.ledger.runs import Run
-from judge.ledger.schema import judgments, pairs, run_pairs, votes
+from judge.ledger.schema import judgments, run_pairs
 from judge.ledger.store import Ledger
-from judge.ledger.work import reading_from, readings_of
-from judge.records import Reading
+from judge.ledger.work import is_asked_order, reading_from, readings_of
+from judge.records import Reading, Status
 
-CHUNK = 500
 RECENT = 1000
 """Judgments that a latency is measured on."""
 
@@ -75,35 +72,40 @@ def reply_figures(
         }
 
 
-def shared_pairs(
-    ledger: Ledger, selecting: Run, *, other: Run, judged: Run
-) -> Iterator[JudgedPair]:
-    """Yield the pairs of a run that another run selects too, in the order of the first.
+@dataclass(frozen=True, slots=True)
+class ReplyTotals:
+    """What the replies of one judge add up to; a total is None where a reply lacks its part."""
 
-    The readings are those of the judges of `judged`, which is one of the two. Memory stays flat.
+    judgments: int
+    cost_usd: float | None
+    latency_s: float | None
+    """Of all replies, one after another."""
+    input_tokens: int | None
+    output_tokens: int | None
+
+
+def reply_totals(ledger: Ledger, run: Run) -> dict[str, ReplyTotals]:
+    """Return judge key -> totals over the judgments on pairs of a run, whatever run asked for them.
+
+    A request that was rejected took nothing unless something else was told.
     """
-    found = judged_pairs(ledger, selecting.run_id, judged.judge_keys, one_order=judged.one_order)
-    while chunk := list(islice(found, CHUNK)):
-        selected = _selected_by(ledger, other.run_id, [pair.pair_id for pair in chunk])
-        yield from (pair for pair in chunk if pair.pair_id in selected)
-
-
-def has_votes(ledger: Ledger, run_id: str) -> bool:
-    """Return whether people have voted on any pair of a run."""
-    selected = select(run_pairs.c.pair_id).where(run_pairs.c.run_id == run_id)
-    query = select(votes.c.vote_id).where(votes.c.pair_id.in_(selected)).limit(1)
-    with ledger.snapshot() as connection:
-        return connection.scalar(query) is not None
-
-
-def _selected_by(ledger: Ledger, run_id: str, pair_ids: Sequence[str]) -> set[str]:
-    # By content, for which a run's selection has an index; by pair id it has none.
-    contents = select(pairs.c.content_id).where(pairs.c.pair_id.in_(pair_ids))
-    query = select(run_pairs.c.pair_id).where(
-        run_pairs.c.run_id == run_id, run_pairs.c.content_id.in_(contents)
+    selected = select(run_pairs.c.content_id).where(run_pairs.c.run_id == run.run_id)
+    is_rejected = judgments.c.status.in_((Status.REFUSED.value, Status.FAILED.value))
+    parts = []
+    for name in ("cost_usd", "latency_s", "input_tokens", "output_tokens"):
+        told = case((is_rejected, func.coalesce(judgments.c[name], 0)), else_=judgments.c[name])
+        parts.append(case((func.count(told) == func.count(), func.sum(told))).label(name))
+    query = (
+        select(judgments.c.judge_key, func.count().label("judgments"), *parts)
+        .where(
+            judgments.c.judge_key.in_(run.judge_keys),
+            judgments.c.content_id.in_(selected),
+            is_asked_order() if run.one_order else true(),
+        )
+        .group_by(judgments.c.judge_key)
     )
     with ledger.snapshot() as connection:
-        return set(connection.scalars(query))
+        return {row[0]: ReplyTotals(*row[1:]) for row in connection.execute(query)}
 
 
 def readings_on(

@@ -5,11 +5,13 @@ so the same ask is never paid twice. `run_pairs` and `run_judges` say what a run
 """
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -18,7 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+OLDER_VERSIONS = frozenset({"1"})
+"""Versions that can be brought up to date: see judge.ledger.migration."""
 
 metadata = MetaData()
 
@@ -104,7 +108,14 @@ judgments = Table(
     Column("verdict", String),
     Column("status", String),
     Column("reason", Text),
+    Column("reasoning", Text),
+    Column("p_a", Float),
+    Column("p_b", Float),
+    Column("p_tie", Float),
+    Column("grade", Integer, comment="how much better A is as shown, -2 to 2"),
+    Column("ratings", JSON(none_as_null=True), comment="attribute -> ratings of A and B as shown"),
     Column("input_tokens", Integer),
+    Column("cached_tokens", Integer),
     Column("output_tokens", Integer),
     Column("cost_usd", Float),
     Column("latency_s", Float),
@@ -215,4 +226,17 @@ tasks = Table(
     Column("inclusion_probability", Float, nullable=False, comment="by either way"),
     UniqueConstraint("batch", "position"),
     Index("tasks_pair", "pair_id"),
+)
+
+looks = Table(
+    "looks",
+    metadata,
+    Column("look_id", String, primary_key=True, comment="digest of the question and its facts"),
+    Column("command", String, nullable=False),
+    Column("subject", Text, nullable=False, comment="what was compared or certified, in words"),
+    Column("split", String, nullable=False),
+    Column("share", Float, nullable=False, comment="of the prompts, taken by the test part"),
+    Column("prompts", LargeBinary, nullable=False, comment="test prompts seen, 8 bytes each"),
+    Column("result", Text, nullable=False, comment="JSON of the figure that was shown"),
+    Column("created_at", String, nullable=False),
 )

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from judge.errors import LedgerError
-from judge.ledger.schema import SCHEMA_VERSION, meta, metadata
+from judge.ledger.migration import overlay, upgrade
+from judge.ledger.schema import OLDER_VERSIONS, SCHEMA_VERSION, meta, metadata
 
 PAGE_CACHE_KIB = 8192
 BUSY_TIMEOUT_S = 10.0
@@ -111,7 +112,10 @@ class Ledger:
             raise LedgerError(f"ledger {self.path}: {error}; {_remedy(error)}") from error
 
     def _check_schema(self) -> None:
-        """Make the tables of a new file; refuse a file of another version, or of another kind."""
+        """Make the tables of a new file; refuse a file of another kind or of a later version.
+
+        A file of an earlier version is brought up to date, or by a reader seen as if it were.
+        """
         with self.connection.begin():
             # The driver begins nothing for a CREATE: a kill could leave half of the tables.
             self.connection.exec_driver_sql("BEGIN")
@@ -125,6 +129,9 @@ class Ledger:
             if meta.name in tables:
                 known = select(meta.c.value).where(meta.c.key == "schema")
                 version = self.connection.scalar(known)
+            if version in OLDER_VERSIONS:
+                (overlay if self.read_only else upgrade)(self.connection)
+                return
         if version is None:
             raise LedgerError(f"ledger {self.path} is not a ledger; give another --ledger")
         if version != str(SCHEMA_VERSION):

@@ -1,0 +1,25 @@
+"""What is sent to an OpenAI-compatible endpoint: one chat request as the fields of its body. Pure.
+
+A direct request and a line of a batch file hold the same body.
+"""
+
+from typing import Any
+
+from judge.chat import ChatRequest
+from judge.config import Endpoint
+
+
+def chat_body(request: ChatRequest, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the body of a chat completion request, ready to be written as JSON."""
+    return {
+        "model": request.model,
+        "messages": request.conversation or _messages(request),
+        **request.sampling,
+        endpoint.max_tokens_field: request.max_tokens,
+        **endpoint.extra_body,
+    }
+
+
+def _messages(request: ChatRequest) -> list[dict[str, str]]:
+    user = {"role": "user", "content": request.user}
+    return [{"role": "system", "content": request.system}, user] if request.system else [user]
