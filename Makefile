@@ -60,7 +60,7 @@ $(READY): pyproject.toml constraints.txt
 		&& "$(PYTHON)" -m pip --python $(BIN)/python install --quiet --constraint constraints.txt pip; }
 	@$(INSTALL) --upgrade pip
 	@$(INSTALL) --group dev
-	@$(INSTALL) --no-build-isolation --editable .
+	@$(INSTALL) --no-build-isolation --editable '.[all]'
 	@touch $@
 
 .venv-oracles/.ready: tests/oracles/requirements.txt

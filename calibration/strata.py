@@ -21,6 +21,8 @@ from calibration.agreement import (
 )
 from calibration.intervals import Estimate, Floats, cluster_codes, clustered_proportion
 
+TOO_FEW = "too few to show"
+
 MIN_PROMPTS, MIN_VOTES = 5, 20
 """A figure on a part that rests on less is not shown: it would say more of chance than of it."""
 MOST_PARTS = 30
@@ -175,7 +177,7 @@ class _Cells:
         agreeing, compared = self.sums[row : row + 2, self.within(part)]
         n, prompts = round(float(compared.sum())), int(np.count_nonzero(compared))
         if n and (n < MIN_VOTES or prompts < MIN_PROMPTS):
-            few = f"too few to show: {n} on {prompts} prompts, not {MIN_VOTES} on {MIN_PROMPTS}"
+            few = f"{TOO_FEW}: {n} on {prompts} prompts, not {MIN_VOTES} on {MIN_PROMPTS}"
             return Estimate(None, None, None, n, few)
         return clustered_proportion(
             agreeing, np.arange(len(agreeing)), size=compared, level=level, empty=empty

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from judge.ask_order import side_by_side
 from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, in_passes, is_unsent
 from judge.errors import BudgetExceeded, ConfigError
 from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, shown_of
@@ -121,11 +122,13 @@ class _JudgeDesk:
                 for item in page:
                     for reading in item.answered:
                         work.progress.note_answered(item.content.content_id, reading)
-            yield [
-                ask
-                for item in page
-                for ask in missing_asks(item, self._judges, run, retry=work.retry)
-            ]
+            yield side_by_side(
+                [
+                    ask
+                    for item in page
+                    for ask in missing_asks(item, self._judges, run, retry=work.retry)
+                ]
+            )
 
     async def _ask(self, ask: Ask) -> None:
         with self._work.progress.asking():

@@ -7,7 +7,7 @@ turn out to be longer.
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from judge.chat import ChatModel, ChatRequest, Reply
@@ -30,6 +30,15 @@ class Spending:
     def __add__(self, other: "Spending") -> "Spending":
         return Spending(
             self.requests + other.requests, self.tokens + other.tokens, self.usd + other.usd
+        )
+
+    def beyond(self, other: "Spending") -> "Spending":
+        """Return by how much this is more, each part by itself and never below 0."""
+        usd = self.usd - other.usd
+        return Spending(
+            max(0, self.requests - other.requests),
+            max(0, self.tokens - other.tokens),
+            usd if usd > ROUNDING_USD else 0.0,
         )
 
 
@@ -60,7 +69,7 @@ class Budget:
     """What a job may spend over all its endpoints and resumptions. None is no limit.
 
     `spent` is what the run has spent before, as the ledger tells. `prices` need only hold the
-    models asked, and only where `usd` is limited.
+    models asked; where `usd` is limited, all of them.
     """
 
     def __init__(
@@ -152,8 +161,15 @@ class Budget:
         self._settled.clear()
 
     def spent_on(self, request: ChatRequest, reply: Reply) -> Spending:
-        """Return what a reply cost."""
-        return self._spending(request, usage_of(request, reply))
+        """Return what a reply cost: as its endpoint told, or else by its tokens."""
+        spending = self._spending(request, usage_of(request, reply))
+        return spending if reply.cost_usd is None else replace(spending, usd=reply.cost_usd)
+
+    def priced(self, request: ChatRequest, reply: Reply, spending: Spending) -> Reply:
+        """Return the reply with what it cost, where that is known."""
+        if reply.cost_usd is not None or request.model not in self._prices:
+            return reply
+        return replace(reply, cost_usd=spending.usd)
 
     def _spending(self, request: ChatRequest, usage: Usage) -> Spending:
         if self._usd is None and request.model not in self._prices:
@@ -180,18 +196,21 @@ class Budget:
 
     def _exceeded(self, over: Kind, most: Spending) -> BudgetExceeded:
         if over == "usd":
-            spent = f"${self._spent.usd:.4f} of ${self._usd:.4f}"
+            spent, limit = f"${self._spent.usd:.4f}", f"${self._usd:.4f}"
             needs = f"the next request may cost ${most.usd:.4f}"
         elif over == "tokens":
-            spent = f"{self._spent.tokens:,} of {self._tokens:,} tokens"
+            spent, limit = f"{self._spent.tokens:,}", f"{self._tokens:,} tokens"
             needs = f"the next request may need {most.tokens:,}"
         else:
-            spent = f"{self._spent.requests:,} of {self._requests:,} requests"
+            spent, limit = f"{self._spent.requests:,}", f"{self._requests:,} requests"
             needs = "the next is one too many"
         in_flight = f", {self._in_flight:,} in flight" if self._in_flight else ""
+        is_begun = self._in_flight or self._spent.requests
+        what = "is spent" if is_begun else "has no room for one request"
+        remedy = "" if is_begun or over == "requests" else "lower max_tokens, or "
         return BudgetExceeded(
-            f"the budget is spent: {spent}{in_flight}, and {needs}; "
-            f"raise budget_{over} and run the same command again to resume"
+            f"the budget {what}: {spent} of {limit}{in_flight}, and {needs}; "
+            f"{remedy}raise budget_{over} and run the same command again to resume"
         )
 
 
@@ -206,7 +225,7 @@ class BudgetedChat:
         self._budget = budget
 
     async def complete(self, request: ChatRequest) -> Reply:
-        """Return the inner model's reply.
+        """Return the inner model's reply, with what it cost where there is a price.
 
         Raises as `ChatModel.complete` does, and BudgetExceeded with nothing sent.
         """
@@ -218,8 +237,9 @@ class BudgetedChat:
         except BaseException as error:
             budget.settle(most, most if _may_be_billed(error) else _ONE_REQUEST)
             raise
-        budget.settle(most, budget.spent_on(request, reply))
-        return reply
+        spending = budget.spent_on(request, reply)
+        budget.settle(most, spending)
+        return budget.priced(request, reply, spending)
 
 
 def _may_be_billed(error: BaseException) -> bool:

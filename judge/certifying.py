@@ -1,8 +1,9 @@
 """Certifying a judge: the votes of a run become a certificate, with all that it rests on."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
@@ -17,9 +18,12 @@ from judge.api.base import DEFAULT_LEDGER
 from judge.atomic import atomic_writer
 from judge.audit import Gathered, gather_in
 from judge.errors import ConfigError
+from judge.gold_split import DEFAULT_SHARE, Split, prompts_under_test, split_gathered
+from judge.ledger.looks import Look
 from judge.ledger.parser_versions import parsers_of
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
+from judge.looking import NotedLook, look_id_of, note_look
 
 SCHEMA = "certificate/1"
 
@@ -42,11 +46,15 @@ class Certification:
     assumptions: tuple[str, ...]
     """What must hold for the certificate to mean what it says, in words."""
     provenance: Mapping[str, Any]
+    look: NotedLook | None = None
+    """This look among all at the same test prompts; None where it saw none."""
+    after_looks: Certificate | None = None
+    """The certificate at the confidence that several looks leave (Bonferroni); None for one."""
 
     @property
     def is_granted(self) -> bool:
-        """Whether the target is certified."""
-        return self.certificate.is_granted
+        """Whether the target is certified, whatever number of looks it took."""
+        return (self.after_looks or self.certificate).is_granted
 
     def as_dict(self) -> dict[str, Any]:
         """The certification as JSON, schema "certificate/1"."""
@@ -55,6 +63,10 @@ class Certification:
             "judge": self.judge,
             "is_granted": self.is_granted,
             "certificate": asdict(self.certificate),
+            "look": None
+            if self.look is None
+            else {"number": self.look.number, "of": self.look.looks},
+            "after_looks": None if self.after_looks is None else asdict(self.after_looks),
             "ceiling": self.ceiling.as_dict(),
             "votes_used": self.votes_used,
             "votes_left_out": dict(self.votes_left_out),
@@ -73,12 +85,16 @@ def certify(
     confidence: float = 0.95,
     one_per_prompt: bool = False,
     seed: int = 0,
+    split: str = "all",
+    test_share: float = DEFAULT_SHARE,
     json: str | Path | None = None,
 ) -> Certification:
     """Return whether the delivered labels agree with the votes at least so often, and how surely.
 
     `at_least` and `confidence` lie between 0 and 1; the votes are the ledger's, or those of the
-    file `gold`. `one_per_prompt` counts one vote of each prompt, drawn by `seed`. Writes the
+    file `gold`. `one_per_prompt` counts one vote of each prompt, drawn by `seed`. `split` "dev"
+    or "test" takes the votes of one part of the prompts. A look at test prompts is noted in the
+    ledger first; after several the target must hold at the confidence that they leave. Writes the
     certificate, granted or not, to the file `json`. Raises ConfigError, InputError, LedgerError.
     """
     check_share("at_least", at_least)
@@ -89,19 +105,53 @@ def certify(
         if out is not None and out.exists() and out.samefile(path):
             raise ConfigError(f"{out} is the ledger itself; write the certificate to another file")
         found = find_run(opened, run)
-        certification = certification_of(
-            gather_in(opened, found, gold=str(gold) if gold else None),
+        everything = gather_in(opened, found, gold=str(gold) if gold else None)
+        gathered = split_gathered(everything, Split(split), share=test_share)
+        parsers = parsers_of(opened, found)
+
+    def certified(confidence: float) -> Certification:
+        return certification_of(
+            gathered,
             target=at_least,
             metric=metric,
             confidence=confidence,
             one_per_prompt=one_per_prompt,
             seed=seed,
-            parsers=parsers_of(opened, found),
+            parsers=parsers,
         )
+
+    # One bound answers for every target, so another target is no other look.
+    question = [metric, confidence, one_per_prompt, seed]
+    certification = certified(confidence)
+    look = note_look(path, _look(gathered, certification, question, (Split(split), test_share)))
+    if look is not None:
+        again = look.looks > 1
+        stricter = certified(1 - (1 - confidence) / look.looks).certificate if again else None
+        certification = replace(certification, look=look, after_looks=stricter)
     if out is not None:
         with atomic_writer(out) as file:
             file.write(to_json(certification.as_dict(), indent=2) + b"\n")
     return certification
+
+
+def _look(
+    gathered: Gathered,
+    found: Certification,
+    question: Sequence[object],
+    part: tuple[Split, float],
+) -> Look:
+    split, share = part
+    facts = [found.provenance["gold"]["sha256"].encode(), gathered.delivered.label.tobytes()]
+    return Look(
+        look_id=look_id_of(["certify", *question, split.value, share], facts),
+        command="certify",
+        subject=found.judge,
+        split=split.value,
+        share=share,
+        prompts=prompts_under_test(gathered, share=share),
+        result={"bound": found.certificate.bound, "is_granted": found.certificate.is_granted},
+        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+    )
 
 
 def certification_of(
@@ -205,8 +255,8 @@ def _assumptions(provenance: Mapping[str, Any]) -> tuple[str, ...]:
         f"agreement means agreement with this gold: {gold['source']}, by "
         f"{gold['annotators']:,} {'annotator' if gold['annotators'] == 1 else 'annotators'}, "
         f"sha256 {gold['sha256'][:12]}",
-        "the target was set before these votes were looked at, neither judge nor prompt was chosen "
-        "with them, and this is the only look",
+        "the target was set before these votes were looked at, and neither judge nor prompt was "
+        "chosen with them except in looks that the ledger counts",
         "pairs left without a label are no part of it",
     )
 

@@ -39,7 +39,12 @@ class Reply:
     cached_tokens: int | None = None
     """Of the input tokens, those taken from a prefix cache; None where it is not told."""
     alternatives: tuple[Mapping[str, float], ...] = ()
-    """For each token of the text, token -> natural logarithm of its probability, where asked."""
+    """For each token of the text, token -> natural logarithm of its probability, where asked.
+
+    The token that was taken comes first.
+    """
+    cost_usd: float | None = None
+    """As the endpoint tells, or by the prices of the day; None where neither is known."""
 
 
 class ChatModel(Protocol):

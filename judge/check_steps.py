@@ -17,6 +17,8 @@ from prompts.template import VerdictFormat
 FIXED_SQLITE = (3, 51, 3)
 """The first version without the WAL-reset bug, by which two writers at once can lose a commit."""
 LONGEST_LINE = 200
+_PROBABILITIES = ("p_a", "p_b", "p_tie")
+_TOKENS = ("input_tokens", "output_tokens")
 
 _REMEDIES = {
     Status.UNPARSED: "end the prompt in a plain order for the verdict's form, or take a model that "
@@ -120,6 +122,15 @@ def reachable_step(name: str, endpoint: Endpoint, round_trip_s: float) -> Step:
     return Step(endpoint_subject(name), Mark.OK, found, figures=figures)
 
 
+def engine_step(name: str, version: str, models: Iterable[str]) -> Step:
+    """Return what is known of an engine in this process without loading its model."""
+    found = (
+        f"vLLM {version} is installed and has every option; {', '.join(models)} is loaded when a "
+        "job starts, so it was not asked"
+    )
+    return Step(endpoint_subject(name), Mark.OK, found, figures={"vllm": version})
+
+
 def listing_step(name: str, model: str, listed: Sequence[str]) -> Step:
     """Return whether an endpoint lists a model; many do not list any, or not every name."""
     subject = endpoint_subject(name)
@@ -143,10 +154,10 @@ def call_step(judge: ResolvedJudge, result: Judgment | Deferred) -> Step:
         return failure(subject, result.failure, exit_code=5)
     figures = {
         name: getattr(result, name)
-        for name in ("verdict", "status", "finish_reason", "input_tokens", "output_tokens")
+        for name in ("verdict", "status", *_PROBABILITIES, "finish_reason", *_TOKENS)
     } | {"latency_s": result.latency_s, "requests": result.attempts}
     if result.verdict is not None:
-        found = f"verdict {result.verdict.value} read; {_circumstances(result)}"
+        found = f"verdict {result.verdict.value} read{_odds(result)}; {_circumstances(result)}"
         return Step(subject, Mark.OK, found, figures=figures)
     assert result.status is not None  # a judgment has one of the two
     found = f"no verdict, {result.status.value}: {result.reason}; {_circumstances(result)}"
@@ -166,7 +177,10 @@ def probabilities_step(judge: ResolvedJudge, found: TokenProbabilities | Endpoin
     wants_them = judge.prompt.verdict_format is VerdictFormat.TOKEN
     if found is TokenProbabilities.OFFERED or not wants_them:
         return Step(subject, Mark.OK, told, figures=figures)
-    remedy = "the verdict prompt still works, without probabilities; take another endpoint for them"
+    remedy = (
+        "verdicts are read all the same, without probabilities; for those take another endpoint, "
+        "or set top_logprobs = false and ask several samples"
+    )
     return Step(subject, Mark.WARNING, told, remedy, figures=figures)
 
 
@@ -207,6 +221,13 @@ def last_line(reply: str) -> str:
     """Return the last line of a reply that holds anything, cut where it is long."""
     line = reply.rstrip().rpartition("\n")[2]
     return line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 3] + "..."
+
+
+def _odds(judgment: Judgment) -> str:
+    """Return what probabilities came with a verdict, in words; nothing where none did."""
+    told = {"A": judgment.p_a, "B": judgment.p_b, "tie": judgment.p_tie}
+    words = [f"{name} {p:.3f}" for name, p in told.items() if p is not None]
+    return f" (probability of {', '.join(words)})" if words else ""
 
 
 def _circumstances(judgment: Judgment) -> str:

@@ -21,6 +21,7 @@ from judge.check_steps import (
     Step,
     call_step,
     endpoint_subject,
+    engine_step,
     failure,
     generator_step,
     judge_step,
@@ -34,7 +35,7 @@ from judge.check_steps import (
     subject_of,
     template_step,
 )
-from judge.config import Settings
+from judge.config import Endpoint, Settings
 from judge.errors import ConfigError, EndpointError, EvenhandError, LedgerError
 from judge.generators import Generator
 from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, request_of, resolve_judge
@@ -176,6 +177,9 @@ async def _endpoint_steps(
         except ConfigError as error:
             yield key_step(name, endpoint, error)
             continue
+        if endpoint.engine == "vllm":
+            yield await _engine_step(name, endpoint, models)
+            continue
         yield key_step(name, endpoint, None)
         async with ProbingChat(name, endpoint, key) as chat:
             try:
@@ -190,6 +194,16 @@ async def _endpoint_steps(
                 if judge.endpoint == name:
                     async for step in _live_steps(judge, chat):
                         yield step
+
+
+async def _engine_step(name: str, endpoint: Endpoint, models: Sequence[str]) -> Step:
+    from judge.backends.vllm_engine import installed_version
+
+    try:
+        version = await asyncio.to_thread(installed_version, name, endpoint)
+    except ConfigError as error:
+        return failure(endpoint_subject(name), error, exit_code=2)
+    return engine_step(name, version, models)
 
 
 async def _live_steps(judge: ResolvedJudge, chat: ProbingChat) -> AsyncIterator[Step]:

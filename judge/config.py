@@ -7,7 +7,15 @@ settings from where they are written.
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from judge.errors import ConfigError
 from judge.generators import Generator
@@ -31,6 +39,7 @@ ADDRESS_KEYS = (
     "headers",
     "max_tokens_field",
     "accept_missing_finish_reason",
+    "batch_discount",
 )
 """Keys of an endpoint that mean nothing where the model runs in this process."""
 MODEL_OPTIONS = ("quantization", "revision", "tokenizer", "hf_overrides")
@@ -74,6 +83,9 @@ class Endpoint(Table):
     """For one request, from sending it to its last byte."""
     accept_missing_finish_reason: Annotated[bool, Field(strict=True)] = False
     """For servers that never send one. A cut reply can then not be told from a whole one."""
+    batch_discount: Annotated[Number, Field(ge=0, lt=1)] | None = None
+    """Share of the price that a provider's batches save; where not given, as its price list says,
+    or else half."""
 
     @model_validator(mode="before")
     @classmethod
@@ -156,12 +168,23 @@ class Judge(Table):
     endpoint: str = "default"
     prompt: Name = "pair-tie"
     """A built-in prompt's name or a path to a TOML file."""
+    criteria: Name | None = None
+    """Built-in criteria's name or a path to a TOML file; None takes those of the prompt, if any."""
     orders: Literal["both"] = "both"
     temperature: Annotated[Number, Field(ge=0)] | None = 0.0
     """None leaves it to the server, for models that refuse the parameter."""
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(strict=True)] | None = None
     max_tokens: Count = 1024
+    top_logprobs: Annotated[Count, Field(le=20)] | None = 20
+    """Alternatives of each token to ask the probabilities of, where the prompt wants a letter and
+    nothing else; false or None asks for none. Not part of a judgment's identity."""
+
+    @field_validator("top_logprobs", mode="before")
+    @classmethod
+    def _false_is_none(cls, given: Any) -> Any:
+        """TOML has no null."""
+        return None if given is False else given
 
     @property
     def display_name(self) -> str:
@@ -183,7 +206,18 @@ class Run(Table):
     """Over all jobs of the run, as are the other two; checked before a request is sent."""
     budget_tokens: Count | None = None
     budget_usd: Annotated[Number, Field(gt=0)] | None = None
-    """In US dollars, at the prices of the prices table."""
+    """In US dollars, at the prices of the prices table or of the price list."""
+
+
+class Batching(Table):
+    """How asks are cut into files for a provider's batches."""
+
+    max_requests: Annotated[Count, Field(le=50_000)] = 50_000
+    """In one file."""
+    max_bytes: Annotated[Count, Field(le=200_000_000)] = 200_000_000
+    """Of one file."""
+    completion_window: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[hd]$")] = "24h"
+    """The time that the provider is given, such as 24h or 7d."""
 
 
 class Settings(Table):
@@ -194,8 +228,9 @@ class Settings(Table):
     generators: tuple[Generator, ...] = ()
     pairing: PairingRules = PairingRules()
     run: Run = Run()
+    batching: Batching = Batching()
     prices: dict[str, Price] = {}
-    """By model name, in US dollars per million tokens."""
+    """By model name, in US dollars per million tokens; they go before the price list."""
 
     def models_at(self, endpoint: str) -> list[str]:
         """Return the models that judges and generators ask for at an endpoint."""

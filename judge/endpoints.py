@@ -118,10 +118,11 @@ async def open_endpoint(
     if (contradiction := endpoint.contradiction()) is not None:
         raise ConfigError(f'endpoint "{name}": {contradiction}')
     if endpoint.engine == "vllm":
-        loaded = engines or await stack.enter_async_context(LocalEngines())
+        if engines is None:
+            engines = await stack.enter_async_context(LocalEngines())
         model = endpoint.only_model(name, models)
         with progress.at_stage(f"loading {model}"):
-            chat, round_trip_s = await loaded.chat(name, endpoint, model), 0.0
+            chat, round_trip_s = await engines.chat(name, endpoint, model), 0.0
     else:
         chat, round_trip_s = await _reached(stack, name, endpoint, key, models, progress)
     limits = Limits(

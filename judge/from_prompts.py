@@ -8,6 +8,7 @@ from pathlib import Path
 from judge.budget import Budget
 from judge.config import Settings
 from judge.desk import Stop
+from judge.endpoints import LocalEngines
 from judge.errors import ConfigError
 from judge.formats.lines import Line
 from judge.formats.prompts import InputKind, kind_of_input, read_prompts
@@ -42,30 +43,22 @@ async def label_input(
         )  # fmt: skip
     stop = stop or Stop()
     _check_judges(settings, environ)
-    generated = await generate_job(
-        job.path,
-        settings,
-        ledger_path,
-        selection=job.selection,
-        skip_bad_lines=job.skip_bad_lines,
-        stop=stop,
-        on_start=on_start,
-        environ=environ,
-    )
-    if on_generated:
-        on_generated(generated)
-    if generated.out is None or not generated.pairs.pairs or stop.event.is_set():
-        return _unjudged(generated, settings)
-    return await run_job(
-        JobInput(str(generated.out)),
-        settings,
-        ledger_path,
-        retry=retry,
-        stop=stop,
-        on_start=on_start,
-        generated=generated,
-        environ=environ,
-    )
+    async with LocalEngines() as engines:
+        generated = await generate_job(
+            job.path, settings, ledger_path,
+            selection=job.selection, skip_bad_lines=job.skip_bad_lines,
+            stop=stop, on_start=on_start, engines=engines, environ=environ,
+        )  # fmt: skip
+        if on_generated:
+            on_generated(generated)
+        if generated.out is None or not generated.pairs.pairs or stop.event.is_set():
+            return _unjudged(generated, settings)
+        await engines.keep_only({judge.endpoint for judge in settings.judges})
+        return await run_job(
+            JobInput(str(generated.out)), settings, ledger_path,
+            retry=retry, stop=stop, on_start=on_start, generated=generated,
+            engines=engines, environ=environ,
+        )  # fmt: skip
 
 
 def needs_candidates(path: str, settings: Settings) -> bool:

@@ -105,8 +105,9 @@ async def generate_job(
 
     Without `out` they go beside the ledger. Resumes by itself; pairs are written once no candidate
     is missing. `on_start` is handed the counts and what reading the prompts found, before anything
-    is asked. `engines` keeps the models that are loaded for whoever asks them next. Raises ConfigError, InputError or LedgerError before anything is asked, and
-    LedgerError when the ledger cannot be written any more.
+    is asked. `engines` keeps the models that are loaded for whoever asks them next. Raises
+    ConfigError, InputError or LedgerError before anything is asked, and LedgerError when the ledger
+    cannot be written any more.
     """
     stop, selection = stop or Stop(), selection or Selection()
     started = asyncio.get_running_loop().time()

@@ -251,6 +251,7 @@ def _generation(
         finish_reason=reply.finish_reason if reply else None,
         input_tokens=reply.input_tokens if reply else None,
         output_tokens=reply.output_tokens if reply else None,
+        cost_usd=reply.cost_usd if reply else None,
         latency_s=reply.latency_s if reply else None,
         attempts=attempts,
         created_at=now,

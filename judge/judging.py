@@ -16,7 +16,10 @@ from judge.retry import Delivery, RetryPolicy
 from prompts.errors import PromptError
 from prompts.loader import load_prompt
 from prompts.shown import Shown, conversation
-from prompts.template import JudgePrompt, Rendered
+from prompts.template import JudgePrompt, Rendered, VerdictFormat
+
+LETTER_TOKENS = 8
+"""Room for a verdict of one letter, what may stand around it, and the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class ResolvedJudge:
     prompt: JudgePrompt
     sampling: Mapping[str, Any]
     max_tokens: int
+    top_logprobs: int | None = None
+    """How many alternatives of each token to ask the probabilities of; None asks for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,15 @@ class Deferred:
 def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
     """Return the judge ready to ask; raises ConfigError when its prompt cannot be used."""
     try:
-        prompt = load_prompt(judge.prompt)
+        prompt = load_prompt(judge.prompt, judge.criteria)
     except PromptError as error:
         raise ConfigError(f'judge "{judge.display_name}": {error}') from error
+    is_token = prompt.verdict_format is VerdictFormat.TOKEN
+    if is_token and judge.max_tokens == 1:
+        raise ConfigError(
+            f'judge "{judge.display_name}": max_tokens = 1 leaves no room to see that the reply '
+            f"ends after its letter, so every one counts as cut; set max_tokens = {LETTER_TOKENS}"
+        )
     asked = {**judge.sampling(), "max_tokens": judge.max_tokens, **endpoint.asked}
     return ResolvedJudge(
         judge_key=judge_key(judge.model, prompt.digest, asked),
@@ -83,6 +94,7 @@ def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
         prompt=prompt,
         sampling=judge.sampling(),
         max_tokens=judge.max_tokens,
+        top_logprobs=judge.top_logprobs if is_token else None,
     )
 
 
@@ -134,7 +146,11 @@ async def _longer(
     again = await retries.deliver(lambda: chat.complete(longer))
     # Twice the limit may exceed the model's context; that says nothing against the item.
     kept = cut if isinstance(again.failure, ItemError) else again
-    return replace(kept, attempts=cut.attempts + again.attempts)
+    both = replace(kept, attempts=cut.attempts + again.attempts)
+    cut_usd = cut.reply.cost_usd if cut.reply else None
+    if kept is cut or kept.reply is None or kept.reply.cost_usd is None or cut_usd is None:
+        return both
+    return replace(both, reply=replace(kept.reply, cost_usd=cut_usd + kept.reply.cost_usd))
 
 
 def rendered_of(ask: Ask) -> Rendered:
@@ -151,6 +167,7 @@ def request_of(judge: ResolvedJudge, rendered: Rendered) -> ChatRequest:
         user=rendered.user,
         sampling=judge.sampling,
         max_tokens=judge.max_tokens,
+        top_logprobs=judge.top_logprobs,
     )
 
 
@@ -166,7 +183,10 @@ def judgment_of(
     else:
         reply = outcome
         read = read_reply(
-            reply, allows_tie=prompt.allows_tie, verdict_format=prompt.verdict_format
+            reply,
+            allows_tie=prompt.allows_tie,
+            verdict_format=prompt.verdict_format,
+            criteria=prompt.criteria,
         )
     p_a, p_b, p_tie = read.probabilities or (None, None, None)
     return Judgment(
@@ -189,6 +209,7 @@ def judgment_of(
         input_tokens=reply.input_tokens if reply else None,
         cached_tokens=reply.cached_tokens if reply else None,
         output_tokens=reply.output_tokens if reply else None,
+        cost_usd=reply.cost_usd if reply else None,
         latency_s=reply.latency_s if reply else None,
         attempts=attempts,
         rewrites=rewrites,

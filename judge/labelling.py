@@ -52,7 +52,13 @@ def label_of(run: Run, pair_id: str, readings: Sequence[Reading]) -> Label:
 def count_outcomes(ledger: Ledger, run: Run) -> Counter[str]:
     """Return the number of given pairs by outcome; undecided ones as "undecided: reason"."""
     counts: Counter[str] = Counter()
-    found = reading_patterns(ledger, run.run_id, run.judge_keys, one_order=run.one_order)
+    found = reading_patterns(
+        ledger,
+        run.run_id,
+        run.judge_keys,
+        one_order=run.one_order,
+        with_probabilities=Rule(run.rule) is Rule.SOFT,
+    )
     for readings, pairs in found:
         counts[name_outcome(label_of(run, "", readings))] += pairs
     return counts

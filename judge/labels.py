@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from judge.policy import BOTH_ORDERS
 from judge.records import Label, Order, Outcome, Preference, Reading, Status, preference_from
+from judge.soft import probable_verdict, soft_verdict
 
 PENDING = "pending"
 """`Label.reason` while an expected order has not been asked."""
@@ -30,7 +31,9 @@ class Rule(StrEnum):
     LENIENT = "lenient"
     """+1 or -1 per order, then the sign of the sum (JudgeBench, arXiv 2410.12784)."""
     SOFT = "soft"
-    """Mean over the orders of 1, 0.5 or 0 for the first candidate, kept as the probability."""
+    """By the probability of the first candidate: the mean log-odds of both orders where replies
+    carry token probabilities, otherwise the mean of 1, 0.5 and 0 over the verdicts (`judge.soft`).
+    """
     SINGLE_RANDOM = "single_random"
     """What the one order says that is asked, drawn per pair: half the price, bias unseen."""
 
@@ -43,7 +46,7 @@ class _Ballot:
     reason: str | None
     judgments: tuple[str, ...]
     probability: float | None = None
-    """That the first candidate wins, in [0, 1]; only the soft rule has one."""
+    """That the first candidate wins, in [0, 1]; by votes under the soft rule only."""
 
 
 def collapse(
@@ -76,9 +79,10 @@ def resolve_label(
 ) -> Label:
     """Return the label of `pair_id` from the judgments of one or more judges, in any sequence.
 
-    Per judge and order counts the verdict of the lowest sample number that has one. Several judges
-    decide by strict majority of those with an outcome, `inconsistent` being one; the others do not
-    vote. With no outcome at all, the reason is that of the first judge by `judge_key`:
+    Per judge and order counts the verdict of the lowest sample number that has one, under the soft
+    rule every verdict. Several judges decide by strict majority of those with an outcome,
+    `inconsistent` being one; the others do not vote. The probability is the mean of those judges',
+    and there is none where one of them has none. With no outcome at all, the reason is that of the first judge by `judge_key`:
     `pending` while an expected order has no judgment, whatever the rule; otherwise the gravest
     status among its orders (failed, refused, truncated, unparsed), each that of the highest sample.
     Expected are both orders, or under `single_random` the one that there is. Judgments of another
@@ -96,7 +100,8 @@ def resolve_label(
     ]
     decided = [ballot for ballot in ballots if ballot.outcome is not None]
     outcome, reason = _majority(decided) if decided else (None, _first_reason(ballots))
-    probability = _mean([b.probability for b in decided if b.probability is not None])
+    told = [ballot.probability for ballot in decided if ballot.probability is not None]
+    probability = sum(told) / len(told) if told and len(told) == len(decided) else None
     return Label(
         pair_id=pair_id,
         outcome=outcome or Outcome.UNDECIDED,
@@ -128,24 +133,35 @@ def _ballot(judgments: Sequence[Reading], rule: Rule, expected_orders: Sequence[
     ids = tuple(judgment.judgment_id for judgment in asked)
     if len(asked) < len(orders):
         return _Ballot(None, PENDING, ids)
+    if rule is Rule.SOFT:
+        return _soft_ballot(judgments, asked, orders)
     said = [_preference(judgment) for judgment in asked]
     if len(said) == 1:
         outcome = Outcome(said[0].value) if said[0] is not None else None
     else:
         outcome = collapse(*said, rule=rule)
-    probability = None
-    if rule is Rule.SOFT:
-        probability = _mean([(1 + _SCORES[p]) / 2 for p in said if p is not None])
-    return _Ballot(outcome, None if outcome else _gravest(asked), ids, probability)
+    if outcome is None:
+        return _Ballot(None, _gravest(asked), ids)
+    soft = probable_verdict(judgments, orders=orders)
+    return _Ballot(outcome, None, ids, soft and soft.probability)
+
+
+def _soft_ballot(
+    judgments: Sequence[Reading], asked: Sequence[Reading], orders: Sequence[Order]
+) -> _Ballot:
+    """Collapse by every verdict of the orders; `asked` is what decides where there is none."""
+    soft = soft_verdict(judgments, orders=orders)
+    if soft is None:
+        return _Ballot(None, _gravest(asked), tuple(one.judgment_id for one in asked))
+    heard = {one.judgment_id for one in judgments if one.verdict and one.order in orders}
+    return _Ballot(
+        soft.outcome, None, tuple(heard | {one.judgment_id for one in asked}), soft.probability
+    )
 
 
 def _expected(judgments: Sequence[Reading], rule: Rule) -> Sequence[Order]:
     asked = tuple({judgment.order for judgment in judgments})
     return asked if rule is Rule.SINGLE_RANDOM and asked else BOTH_ORDERS
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def _deciding(judgments: Iterable[Reading]) -> Reading | None:

@@ -23,11 +23,12 @@ from judge.intake import IntakeReport, Selection, input_digest, read_input
 from judge.judging import ResolvedJudge, resolve_judge
 from judge.labelling import count_outcomes
 from judge.ledger.runs import Run, RunJudge, begin_run, count_pairs
-from judge.ledger.spending import spent_by
+from judge.ledger.spending import note_losses, spent_by, stored_spending
 from judge.ledger.store import Ledger
 from judge.ledger.work import count_answered, count_contents, count_dropped
 from judge.mapping import TableMap
 from judge.policy import BOTH_ORDERS
+from judge.price_list import price_warnings, prices_of
 from judge.progress import Progress
 from judge.records import Status
 
@@ -117,7 +118,9 @@ async def run_job(
     with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:
         run, intake = await asyncio.to_thread(prepare_run, ledger, job, settings, judges)
         progress = _counted(reader, run)
-        budget = progress.budget = _budget(reader, run, settings, generated)
+        prices = await asyncio.to_thread(prices_of, settings)
+        budget = progress.budget = _budget(reader, run, settings, prices, generated)
+        intake.warn(price_warnings(settings))
         if on_start:
             on_start(progress, intake)
         cause: EvenhandError | None = None
@@ -136,8 +139,12 @@ async def run_job(
                             ledger, reader, run, pools,
                             progress=progress, stop=stop, retry=retry,
                         )  # fmt: skip
+        if progress.judged or budget.has_sent:
+            paid = budget.spent.beyond(generated.spent if generated else Spending())
+            note_losses(ledger, run.run_id, paid.beyond(stored_spending(reader, run, prices)))
         with progress.at_stage("counting labels"):
             outcomes = await asyncio.to_thread(count_outcomes, reader, run)
+        expense = joint_expense(expenses_of(run, reply_totals(reader, run), prices=prices).values())
         dropped = count_dropped(reader, run.run_id, run.judge_keys, one_order=run.one_order)
     return RunResult(
         run_id=run.run_id,
@@ -269,7 +276,11 @@ async def _open_pools(
 
 
 def _budget(
-    reader: Ledger, run: Run, settings: Settings, generated: GenerateResult | None
+    reader: Ledger,
+    run: Run,
+    settings: Settings,
+    prices: Mapping[str, Price],
+    generated: GenerateResult | None,
 ) -> Budget:
     """Return what the run may still spend; ConfigError for a model without the price it needs."""
     limits = settings.run
@@ -278,8 +289,8 @@ def _budget(
         requests=limits.budget_requests,
         tokens=limits.budget_tokens,
         usd=limits.budget_usd,
-        prices=settings.prices,
-        spent=spent_by(reader, run, settings.prices) + before,
+        prices=prices,
+        spent=spent_by(reader, run, prices) + before,
     )
     budget.check_models(judge.model for judge in run.judges)
     return budget

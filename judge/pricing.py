@@ -1,11 +1,12 @@
 """What requests weigh and cost: tokens estimated from text, money from a table of prices. Pure.
 
-No tokenizer is asked: every model has its own, so an estimate by characters is as honest as a
-count by the wrong one. What was really used is read from the endpoint's own counts.
+No tokenizer is asked here: every model has its own, so an estimate by characters is as honest as a
+count by the wrong one. What was really used is read from the endpoint's own counts. Where prices
+come from is the business of `judge.price_list`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -36,13 +37,30 @@ Dollars = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 class Price(Record):
     """The price of one model in US dollars per million tokens, without discounts.
 
-    In the config file: `[prices."MODEL"]` with `input = 2.5` and `output = 10.0`.
+    In the config file: `[prices."MODEL"]` with `input = 2.5`, `output = 10.0` and, where it is
+    known, `cached_input = 1.25`. A price of 0 is that of a model that costs nothing.
     """
 
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
 
     input_per_million: Dollars = Field(alias="input")
     output_per_million: Dollars = Field(alias="output")
+    cached_input_per_million: Dollars | None = Field(default=None, alias="cached_input")
+    """Of input tokens taken from a prefix cache; None prices them as any other."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is ever paid."""
+        return not self.input_per_million and not self.output_per_million
+
+    def times(self, share: float) -> "Price":
+        """Return this price times a share of it."""
+        cached = self.cached_input_per_million
+        return Price(
+            input_per_million=share * self.input_per_million,
+            output_per_million=share * self.output_per_million,
+            cached_input_per_million=None if cached is None else share * cached,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,8 @@ class Usage:
 
     input_tokens: int
     output_tokens: int
+    cached_tokens: int = 0
+    """Of the input tokens, those taken from a prefix cache."""
 
     @property
     def total_tokens(self) -> int:
@@ -83,12 +103,12 @@ def token_range(tokens: int) -> Range:
     return Range(low=LOW_SHARE * tokens, likely=float(tokens), high=HIGH_SHARE * tokens)
 
 
-def prompt_tokens(request: ChatRequest) -> int:
-    """Return about how many tokens the prompt of a request has."""
+def prompt_tokens(request: ChatRequest, count: Callable[[str], int] = estimate_tokens) -> int:
+    """Return about how many tokens the prompt of a request has, its texts counted by `count`."""
     texts: Sequence[str] = (request.system, request.user) if request.system else (request.user,)
     if request.conversation:
         texts = [message.content for message in request.conversation]
-    return sum(estimate_tokens(text) + TOKENS_PER_MESSAGE for text in texts)
+    return sum(count(text) + TOKENS_PER_MESSAGE for text in texts)
 
 
 def usage_of(request: ChatRequest, reply: Reply) -> Usage:
@@ -97,6 +117,7 @@ def usage_of(request: ChatRequest, reply: Reply) -> Usage:
     return Usage(
         input_tokens=prompt_tokens(request) if used is None else used,
         output_tokens=estimate_tokens(reply.text) if made is None else made,
+        cached_tokens=0 if used is None else min(reply.cached_tokens or 0, used),
     )
 
 
@@ -107,17 +128,19 @@ def price_of(model: str, prices: Mapping[str, Price]) -> Price:
         raise ConfigError(
             f'there is no price for model "{model}", which a budget in US dollars needs; add '
             f'[prices."{model}"] with input and output in dollars per million tokens to the '
-            "config (0 for a model that costs nothing), or set budget_tokens instead"
+            "config (0 for a model that costs nothing), or set a budget in tokens instead"
         )
     return price
 
 
 def cost_usd(price: Price, usage: Usage) -> float:
-    """Return what tokens cost in US dollars, cached or batched ones at the full price."""
-    return (
-        price.input_per_million * usage.input_tokens
-        + price.output_per_million * usage.output_tokens
-    ) / PER_MILLION
+    """Return what tokens cost in US dollars; cached ones at the full price unless it has theirs."""
+    cached, fresh = price.cached_input_per_million, usage.input_tokens
+    usd = price.output_per_million * usage.output_tokens
+    if cached is not None:
+        fresh -= usage.cached_tokens
+        usd += cached * usage.cached_tokens
+    return (usd + price.input_per_million * fresh) / PER_MILLION
 
 
 def cost_range(price: Price, *, input_tokens: Range, output_tokens: Range) -> Range:

@@ -1,14 +1,23 @@
 """What a whole reply amounts to: a verdict with all that came with it, or why there is none."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from judge.chat import Reply
+from judge.ratings import PARSER as RATINGS_PARSER
+from judge.ratings import Unreadable, parse_ratings
 from judge.records import ShownRatings, Status, Verdict
+from judge.rubric_scores import PARSER as SCORES_PARSER
+from judge.rubric_scores import parse_scores
+from judge.rubric_scores import verdict_of as verdict_of_scores
+from judge.verdict_grades import PARSER as GRADES_PARSER
+from judge.verdict_grades import parse_grade
+from judge.verdict_grades import verdict_of as verdict_of_grade
 from judge.verdict_token import PARSER as TOKEN_PARSER
-from judge.verdict_token import parse_verdict_token
+from judge.verdict_token import parse_verdict_token, verdict_probabilities
 from judge.verdicts import PARSER as MTBENCH_PARSER
 from judge.verdicts import parse_verdict
+from prompts.criteria import Criteria
 from prompts.template import VerdictFormat
 
 UNCLEAR = "the reply does not end in one clear verdict"
@@ -29,17 +38,40 @@ class Read:
 
 def parser_of(verdict_format: VerdictFormat) -> str:
     """Return the name and version of the rule that reads replies in a format."""
-    return TOKEN_PARSER if verdict_format is VerdictFormat.TOKEN else MTBENCH_PARSER
+    return _PARSERS[verdict_format]
 
 
-def read_reply(reply: Reply, *, allows_tie: bool, verdict_format: VerdictFormat) -> Read:
+_PARSERS = {
+    VerdictFormat.MTBENCH: MTBENCH_PARSER,
+    VerdictFormat.TOKEN: TOKEN_PARSER,
+    VerdictFormat.GRADES: GRADES_PARSER,
+    VerdictFormat.RATINGS: RATINGS_PARSER,
+    VerdictFormat.SCORES: SCORES_PARSER,
+}
+
+
+def read_reply(
+    reply: Reply,
+    *,
+    allows_tie: bool,
+    verdict_format: VerdictFormat,
+    criteria: Criteria | None = None,
+) -> Read:
     """Return what a reply amounts to. Only one that ended by itself is read.
 
     A cut reply may end in a working guess.
     """
-    return read_reply_text(
-        reply.text, reply.finish_reason, allows_tie=allows_tie, verdict_format=verdict_format
+    read = read_reply_text(
+        reply.text,
+        reply.finish_reason,
+        allows_tie=allows_tie,
+        verdict_format=verdict_format,
+        criteria=criteria,
     )
+    if read.verdict is None or not reply.alternatives or verdict_format is not VerdictFormat.TOKEN:
+        return read
+    probabilities = verdict_probabilities(reply.text, reply.alternatives, allow_tie=allows_tie)
+    return replace(read, probabilities=probabilities)
 
 
 def read_reply_text(
@@ -48,8 +80,12 @@ def read_reply_text(
     *,
     allows_tie: bool,
     verdict_format: VerdictFormat = VerdictFormat.MTBENCH,
+    criteria: Criteria | None = None,
 ) -> Read:
-    """Return what a reply amounts to of which nothing but the text is known."""
+    """Return what a reply amounts to of which nothing but the text is known.
+
+    `criteria` are those that the judge was shown; ratings and scores cannot be read without.
+    """
     if finish_reason == "length":
         cut = "cut at the token limit; raise max_tokens of the judge"
         return Read(status=Status.TRUNCATED, reason=cut)
@@ -62,8 +98,37 @@ def read_reply_text(
     if finish_reason != "stop":
         reason = f"finish reason {finish_reason} is not an answer"
         return Read(status=Status.UNPARSED, reason=reason)
+    if verdict_format is VerdictFormat.GRADES:
+        return _graded(text, allows_tie=allows_tie)
+    if verdict_format is VerdictFormat.SCORES and criteria is not None:
+        return _scored(text, criteria)
     parse = parse_verdict_token if verdict_format is VerdictFormat.TOKEN else parse_verdict
     verdict = parse(text, allow_tie=allows_tie)
     if verdict is None:
-        return Read(status=Status.UNPARSED, reason=UNCLEAR)
+        return _unparsed(UNCLEAR)
+    if verdict_format is VerdictFormat.RATINGS and criteria is not None:
+        return _rated(text, verdict, criteria)
     return Read(verdict)
+
+
+def _graded(text: str, *, allows_tie: bool) -> Read:
+    grade = parse_grade(text, allow_tie=allows_tie)
+    return _unparsed(UNCLEAR) if grade is None else Read(verdict_of_grade(grade), grade=grade)
+
+
+def _scored(text: str, criteria: Criteria) -> Read:
+    scores = parse_scores(text, scale=criteria.scale)
+    if isinstance(scores, Unreadable):
+        return _unparsed(scores.reason)
+    return Read(verdict_of_scores(scores), ratings={criteria.column: scores})
+
+
+def _rated(text: str, verdict: Verdict, criteria: Criteria) -> Read:
+    ratings = parse_ratings(text, attributes=criteria.attribute_names, scale=criteria.scale)
+    if isinstance(ratings, Unreadable):
+        return _unparsed(ratings.reason)
+    return Read(verdict, ratings=ratings)
+
+
+def _unparsed(reason: str) -> Read:
+    return Read(status=Status.UNPARSED, reason=reason)

@@ -151,7 +151,7 @@ class Statement:
     """A verdict as a line states it."""
 
     letter: str
-    """A, B or C, as in the token."""
+    """What stands between the brackets of the token: A, B or C, or a grade."""
     is_labelled: bool
     """Whether the token stands alone or behind a few words, rather than in running prose."""
 

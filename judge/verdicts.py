@@ -7,10 +7,11 @@ lines count. Both run in time linear in the reply.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from judge.records import Verdict
-from judge.verdict_lines import TOKEN, is_continued, opening_letter, read_line
+from judge.verdict_lines import TOKEN, Statement, is_continued, opening_letter, read_line
 
 PARSER = "mtbench/1"
 """Name and version of the rule, stored with every verdict it reads."""
@@ -32,18 +33,41 @@ def parse_verdict(reply: str, *, allow_tie: bool = True) -> Verdict | None:
     its finish reason tells. With `allow_tie` False, [[C]] is not among the offered verdicts and
     is None. Never raises.
     """
+    letter = stated_token(reply)
+    if letter is None or (letter == "C" and not allow_tie):
+        return None
+    return _VERDICTS[letter]
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """How verdicts are written: which tokens there are, and how one line states one of them."""
+
+    tokens_in: Callable[[str], Sequence[str]]
+    """The tokens of a line, without their brackets."""
+    read: Callable[[str, str], Statement | None]
+    """From a line and its lead-in to what it states."""
+    opening: Callable[[str], str | None]
+    """The token that a line opens with."""
+
+
+LETTERS = Notation(
+    TOKEN.findall, lambda line, lead_in: read_line(line, lead_in=lead_in), opening_letter
+)
+
+
+def stated_token(reply: str, notation: Notation = LETTERS) -> str | None:
+    """Return the token that `reply` states as its verdict in a notation, or None. Never raises."""
     text = after_thinking(reply)
     if text is None or "]]" not in text:
         return None
-    start, end = _last_line_span(text)
-    if _is_quoted(text, start, end):
+    start, end = last_line_span(text)
+    if is_quoted(text, start, end):
         return None
-    stated = read_line(text[start:end], lead_in=_lead_in(text[:start]))
-    if stated is None or _is_contradicted(text[:start], stated.letter):
+    stated = notation.read(text[start:end], lead_in(text[:start]))
+    if stated is None or _is_contradicted(text[:start], stated.letter, notation):
         return None
-    if stated.letter == "C" and not allow_tie:
-        return None
-    return _VERDICTS[stated.letter]
+    return stated.letter
 
 
 def after_thinking(reply: str) -> str | None:
@@ -62,7 +86,7 @@ def after_thinking(reply: str) -> str | None:
     return None if is_open else reply[start:]
 
 
-def _last_line_span(text: str) -> tuple[int, int]:
+def last_line_span(text: str) -> tuple[int, int]:
     """Return start and end of the last line that is not blank, its line end excluded.
 
     The line keeps what str.strip would drop, since some of that must refuse it (vertical tab).
@@ -73,17 +97,17 @@ def _last_line_span(text: str) -> tuple[int, int]:
     return start, line_end.start() if line_end else len(text)
 
 
-def _is_quoted(text: str, start: int, end: int) -> bool:
+def is_quoted(text: str, start: int, end: int) -> bool:
     """Whether the last line, from `start` to `end`, is quoted matter: blockquote or code fence."""
     if text[start:end].lstrip().startswith(">"):
         return True
     if "```" not in text and "~~~" not in text:
         return False
-    *_, (_, is_quoted) = _marked_lines(text[:end])
-    return is_quoted
+    *_, (_, is_last_quoted) = marked_lines(text[:end])
+    return is_last_quoted
 
 
-def _marked_lines(text: str) -> Iterator[tuple[str, bool]]:
+def marked_lines(text: str) -> Iterator[tuple[str, bool]]:
     """Yield every line with whether it is quoted: in a blockquote, in a code fence, or its mark.
 
     A fence closes at a line of the same mark, at least as long; one that never closes quotes the
@@ -103,7 +127,7 @@ def _marked_lines(text: str) -> Iterator[tuple[str, bool]]:
             yield line, line.lstrip().startswith(">")
 
 
-def _lead_in(before: str) -> str:
+def lead_in(before: str) -> str:
     """Return the line before the last one when it runs on into it, else "".
 
     "The second reply says:" makes the token on the next line a quotation as much as one beside it.
@@ -114,21 +138,21 @@ def _lead_in(before: str) -> str:
     return before[max(before.rfind("\n"), before.rfind("\r")) + 1 :]
 
 
-def _is_contradicted(before: str, letter: str) -> bool:
-    """Whether an unquoted earlier line is itself a verdict line for another letter.
+def _is_contradicted(before: str, token: str, notation: Notation) -> bool:
+    """Whether an unquoted earlier line is itself a verdict line for another token.
 
     A token inside earlier prose is deliberation and does not count.
     """
     if "[[" not in before:
         return False
-    for line, is_quoted in _marked_lines(before):
-        if is_quoted or "[[" not in line:
+    for line, is_line_quoted in marked_lines(before):
+        if is_line_quoted or "[[" not in line:
             continue
-        opening = opening_letter(line)
-        if opening is not None and opening != letter:
+        opening = notation.opening(line)
+        if opening is not None and opening != token:
             return True
-        if any(token != letter for token in TOKEN.findall(line)):
-            stated = read_line(line)
-            if stated is not None and stated.is_labelled and stated.letter != letter:
+        if any(other != token for other in notation.tokens_in(line)):
+            stated = notation.read(line, "")
+            if stated is not None and stated.is_labelled and stated.letter != token:
                 return True
     return False

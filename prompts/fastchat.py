@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from prompts.checks import check_holes, check_verdicts, suggestion
+from prompts.checks import check_holes, check_verdicts
 from prompts.errors import PromptError
 from prompts.filling import ANSWER_HOLES, TWO_TURN_HOLES
+from prompts.suggestion import suggestion
 from prompts.template import JudgePrompt, VerdictFormat, make_prompt
 from prompts.text import Text
 

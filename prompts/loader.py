@@ -1,22 +1,24 @@
 """Read judge prompt templates: built-in ones by name, a user's own by path.
 
 A template is a TOML file with the keys name, source, verdict_format, allows_tie, system and user,
-or one line of a FastChat `judge_prompts.jsonl`.
+and criteria where it has a hole for them, or one line of a FastChat `judge_prompts.jsonl`.
 """
 
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from prompts.checks import check_holes, check_verdicts, suggestion
+from prompts.checks import check_criteria, check_holes, check_verdicts
+from prompts.criteria import load_criteria
 from prompts.errors import PromptError
 from prompts.fastchat import parse_fastchat, split_address
+from prompts.files import file_content, toml_table
 from prompts.filling import ANSWER_HOLES, CONVERSATION_HOLES
-from prompts.template import JudgePrompt, VerdictFormat, make_prompt
+from prompts.suggestion import suggestion
+from prompts.template import CRITERIA_HOLE, JudgePrompt, VerdictFormat, make_prompt
 from prompts.text import cut_at_holes
 
-KNOWN_HOLES = ANSWER_HOLES | CONVERSATION_HOLES | {"reference"}
+KNOWN_HOLES = ANSWER_HOLES | CONVERSATION_HOLES | {"reference", CRITERIA_HOLE}
 _KEYS: dict[str, type] = {
     "name": str,
     "source": str,
@@ -25,6 +27,7 @@ _KEYS: dict[str, type] = {
     "system": str,
     "user": str,
 }
+_OPTIONAL_KEYS: dict[str, type] = {"criteria": str}
 
 
 def built_in_prompts() -> list[str]:
@@ -37,19 +40,25 @@ def built_in_prompts() -> list[str]:
     )
 
 
-def load_prompt(name_or_path: str) -> JudgePrompt:
+def load_prompt(name_or_path: str, criteria: str | None = None) -> JudgePrompt:
     """Return the built-in template of that name, or the template in the file at that path.
 
-    `FILE.jsonl#NAME` is the prompt of that name in a FastChat file; it renders verbatim. Raises
-    PromptError where there is none or where it is not a valid template.
+    `FILE.jsonl#NAME` is the prompt of that name in a FastChat file; it renders verbatim.
+    `criteria` names what takes the place of the template's own criteria. Raises PromptError where
+    there is none or where it is not a valid template.
     """
     built_in = built_in_prompts()
     if name_or_path in built_in:
         resource = files("prompts") / "templates" / f"{name_or_path}.toml"
-        return parse_prompt(resource.read_bytes(), f"built-in prompt {name_or_path}")
+        return parse_prompt(resource.read_bytes(), f"built-in prompt {name_or_path}", criteria)
     if address := split_address(name_or_path):
         file, name = address
-        return parse_fastchat(_content(file), name, file)
+        if criteria is not None:
+            raise PromptError(
+                f"prompt file {file}: a FastChat prompt has no place for criteria; remove "
+                f"criteria {criteria}, or take a prompt such as pair-criteria"
+            )
+        return parse_fastchat(file_content(file, "prompt file"), name, file)
     path = Path(name_or_path)
     if path.suffix != ".toml" and len(path.parts) < 2:
         raise PromptError(
@@ -57,23 +66,25 @@ def load_prompt(name_or_path: str) -> JudgePrompt:
             f"{suggestion(name_or_path, built_in)}; choose one of {', '.join(built_in)}, "
             "or give the path of a .toml file or FILE.jsonl#NAME"
         )
-    return parse_prompt(_content(name_or_path), f"prompt file {name_or_path}")
+    content = file_content(name_or_path, "prompt file")
+    return parse_prompt(content, f"prompt file {name_or_path}", criteria)
 
 
-def parse_prompt(content: bytes, where: str) -> JudgePrompt:
-    """Return the template that a TOML file's bytes hold.
+def parse_prompt(content: bytes, where: str, criteria: str | None = None) -> JudgePrompt:
+    """Return the template that a TOML file's bytes hold, with `criteria` for its own.
 
     `where` names the file in the PromptError that a broken template raises.
     """
-    data = _toml(content, where)
+    data = toml_table(content, where)
     _check_keys(data, where)
     system, user = data["system"].strip("\n"), data["user"].strip("\n")
     system_text = cut_at_holes(system, f"{where}, system text")
     user_text = cut_at_holes(user, f"{where}, user text")
     for text in (system_text, user_text):
         _check_surroundings(text.pieces, where)
+    holes = system_text.holes | user_text.holes
     check_holes(
-        system_text.holes | user_text.holes,
+        holes,
         where,
         known=KNOWN_HOLES,
         shapes=(ANSWER_HOLES, CONVERSATION_HOLES),
@@ -81,6 +92,9 @@ def parse_prompt(content: bytes, where: str) -> JudgePrompt:
     )
     verdict_format, allows_tie = VerdictFormat(data["verdict_format"]), data["allows_tie"]
     check_verdicts(f"{system}\n{user}", where, verdict_format=verdict_format, allows_tie=allows_tie)
+    named = criteria or data.get("criteria")
+    told = load_criteria(named) if named else None
+    check_criteria(told, where, holes=holes, verdict_format=verdict_format)
     return make_prompt(
         system_text,
         user_text,
@@ -90,41 +104,22 @@ def parse_prompt(content: bytes, where: str) -> JudgePrompt:
         user=user,
         verdict_format=verdict_format,
         allows_tie=allows_tie,
+        criteria=told,
     )
 
 
-def _content(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        cause = getattr(error, "strerror", None) or error
-        raise PromptError(
-            f"prompt file {path}: cannot be read ({cause}); check the path and its permissions"
-        ) from error
-
-
-def _toml(content: bytes, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise PromptError(
-            f"{where}: byte {error.start} is not UTF-8; save the file as UTF-8"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise PromptError(
-            f"{where}: not valid TOML ({error}); put long texts between ''' and '''"
-        ) from error
-
-
 def _check_keys(data: dict[str, Any], where: str) -> None:
+    known = _KEYS | _OPTIONAL_KEYS
     for key in data:
-        if key not in _KEYS:
+        if key not in known:
             raise PromptError(
-                f"{where}: unknown key {key}{suggestion(key, _KEYS)}; "
-                f"the keys are {', '.join(_KEYS)}"
+                f"{where}: unknown key {key}{suggestion(key, known)}; "
+                f"the keys are {', '.join(known)}"
             )
-    for key, kind in _KEYS.items():
+    for key, kind in known.items():
         if key not in data:
+            if key in _OPTIONAL_KEYS:
+                continue
             raise PromptError(f"{where}: key {key} is missing; add it")
         if not isinstance(data[key], kind) or data[key] == "":
             wanted = "true or false" if kind is bool else "a text that is not empty"

@@ -27,11 +27,14 @@ are left out, so that an accent or a dash costs no time."""
 _NOT_ASCII = r"[^\t\n\r -~]"
 """Wider than OBSCURE, and much faster to compile where a pattern holds many."""
 
+_COMPARISON = (
+    r"[ \t]{0,2}[<>=~\u00ab\u00bb\u2248\u226a\u226b\u227a\u227b\u300a\u300b]{1,3}[ \t]{0,2}"
+)
 _DECORATION = r"[ \t*_`\#]*"
 _PARTY = r"(?:the[ \t]+)?(?:assistant|user|reference|answer|response|conversation|model|question)"
 _TURN = r"turn[ \t]*\#?\d{1,6}[^a-z0-9\[\]\n]{0,8}(?:the[ \t]+)?(?:user|assistant|system|tool)\b"
 _CONTROL_WORD = (
-    r"/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK"
+    r"/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK|RESULT"
     r"|BOS|EOS|gMASK)\]"
 )
 _CONTROL_TAG = (
@@ -42,7 +45,7 @@ _CONTROL_TAG = (
 # Ratings such as [[7]] are left alone: no pair template reads them, and x[[1]] is everyday R.
 LIVE = re.compile(
     rf"""
-      \[[*_`\#]*\[ {_DECORATION} (?P<verdict>[a-c](?:[<>=~]{{1,3}}[a-c])?|tie)
+      \[[*_`\#]*\[ {_DECORATION} (?P<verdict>[a-c](?:{_COMPARISON}[a-c])?|tie)
       {_DECORATION} \][*_`\#]*\]
     | (?:\[|<\|) {_DECORATION} (?:the[ \t]+)?
       (?P<marker>(?:start|end)[ \t]+of[ \t]+{_PARTY}|user[ \t]+question|{_TURN})
@@ -74,7 +77,7 @@ def _starts(*words: str) -> str:
 
 _WORD_STARTS = _starts(
     *("the", "star", "end", "user", "turn"),
-    *("inst", "syst", "avai", "tool", "thin", "bos", "eos", "gmas"),
+    *("inst", "syst", "avai", "tool", "thin", "bos", "eos", "gmas", "resu"),
 )
 _TAG_STARTS = _starts(
     "thin", "thou", "reas", "star", "end_", "tool", "bos", "eos", "unk", "pad", "sop", "eop"
@@ -83,7 +86,7 @@ _TAG_STARTS = _starts(
 SUSPECT = re.compile(
     rf"""
     [\[<{OPENERS}](?:
-        (?<=\[)(?=[ \t*_`\#/\[TSEUIABGtseuiabg]|{OBSCURE}) {_DECORATION}
+        (?<=\[)(?=[ \t*_`\#/\[TSEUIABGRtseuiabgr]|{OBSCURE}) {_DECORATION}
         (?: \[{_DECORATION}(?:[A-Ca-cTt]|{_NOT_ASCII}) | /?(?:{_WORD_STARTS}) )
       | (?<=<)(?=[|</A-Za-z_]|{OBSCURE})
         (?: \| | <[/Ss] | <?{OBSCURE} | [A-Za-z_]{{1,40}}(?:\||{_NOT_ASCII})

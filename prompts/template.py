@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
+from prompts.criteria import Criteria
 from prompts.errors import PromptError
 from prompts.filling import ANSWER_HOLES, CONVERSATION_HOLES, REFERENCE_HOLES, filling
 from prompts.neutralise import neutralise, without_surrogates
 from prompts.shown import TURN_LAYOUT, ChatMessage, Shown, conversation_text
 from prompts.text import Text
+
+CRITERIA_HOLE = "criteria"
+"""Filled when the template is read; no field of a pair goes there."""
 
 _neutralised = lru_cache(maxsize=1024)(neutralise)
 """Each text of a pair is shown twice, once in each order, and the two are rendered close by."""
@@ -24,6 +28,12 @@ class VerdictFormat(StrEnum):
     """An explanation that ends in [[A]], [[B]] or [[C]]."""
     TOKEN = "token"
     """A, B or C and nothing else, so that the probability of that one token is the judge's."""
+    GRADES = "grades"
+    """An explanation that ends in [[A>>B]], [[A>B]], [[A=B]], [[B>A]] or [[B>>A]]."""
+    RATINGS = "ratings"
+    """An explanation, a line of ratings for each attribute, and [[A]], [[B]] or [[C]]."""
+    SCORES = "scores"
+    """An explanation that ends in [RESULT] A: 4, B: 3; the higher score is the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,18 @@ class JudgePrompt:
     user_text: Text = field(repr=False, compare=False)
     is_verbatim: bool = False
     """Texts are filled in as they are, so an answer can forge structure; worth a warning."""
+    criteria: Criteria | None = None
+    """What the judge is told to judge by, where the template has a hole for it."""
+
+    @property
+    def rated(self) -> tuple[str, ...]:
+        """The attributes that a reply rates both answers on; empty where it rates nothing."""
+        if self.criteria is None:
+            return ()
+        if self.verdict_format is VerdictFormat.SCORES:
+            return (self.criteria.column,)
+        is_rating = self.verdict_format is VerdictFormat.RATINGS
+        return self.criteria.attribute_names if is_rating else ()
 
     @property
     def needs_reference(self) -> bool:
@@ -121,10 +143,19 @@ def make_prompt(
     verdict_format: VerdictFormat,
     allows_tie: bool,
     is_verbatim: bool = False,
+    criteria: Criteria | None = None,
 ) -> JudgePrompt:
-    """Return the prompt of a template whose texts were cut at their holes and checked."""
+    """Return the prompt of a template whose texts were cut at their holes and checked.
+
+    The criteria are part of the digest, so that an edited rubric is another judge.
+    """
+    meaning: list[object] = [system, user, verdict_format, allows_tie]
+    if criteria is not None:
+        text = criteria.text(asks_ratings=verdict_format is VerdictFormat.RATINGS)
+        system_text = system_text.fixed(CRITERIA_HOLE, text)
+        user_text = user_text.fixed(CRITERIA_HOLE, text)
+        meaning += [text, criteria.column, criteria.scale]
     holes = system_text.holes | user_text.holes
-    meaning = [system, user, verdict_format, allows_tie]
     if not holes.isdisjoint(CONVERSATION_HOLES):
         meaning.append(TURN_LAYOUT)
     return JudgePrompt(
@@ -139,4 +170,5 @@ def make_prompt(
         system_text=system_text,
         user_text=user_text,
         is_verbatim=is_verbatim,
+        criteria=criteria,
     )

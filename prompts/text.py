@@ -16,6 +16,16 @@ class Text:
     def holes(self) -> frozenset[str]:
         return frozenset(self.pieces[1::2])
 
+    def fixed(self, hole: str, text: str) -> "Text":
+        """Return the text with one hole filled for good, and never read for holes again."""
+        pieces = [self.pieces[0]]
+        for name, after in zip(self.pieces[1::2], self.pieces[2::2], strict=True):
+            if name == hole:
+                pieces[-1] += text + after
+            else:
+                pieces += [name, after]
+        return Text(tuple(pieces))
+
     def filled(self, values: dict[str, str]) -> str:
         """Return the text with each hole replaced once; what is filled in is never read again."""
         if len(self.pieces) == 1:

@@ -9,12 +9,12 @@ import numpy as np
 from calibration.agreement import Agreement
 from calibration.bias import Bias, Pull
 from calibration.certificates import Certificate
-from calibration.coherence import SystemRanking
 from calibration.confusion import Confusion
 from calibration.inference import WinRate
 from calibration.intervals import Estimate
 from calibration.position import OrderEffects
 from calibration.probability import CoveragePoint, Reliability, ReliabilityPoint
+from calibration.ranking import SystemRanking
 from calibration.report.model import (
     Baselines,
     Ceiling,

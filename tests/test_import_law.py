@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {"judge": {"prompts", "calibration"}, "prompts": set(), "calibration": set()}
 DOORS = {
-    "openai": ("judge.backends.openai",),
+    "openai": ("judge.backends.openai", "judge.backends.openai_batches"),
     "sqlalchemy": ("judge.ledger",),
     "aiohttp.web": ("judge.service", "judge.simulator"),
     "cyclopts": ("judge.cli",),

@@ -86,10 +86,35 @@ def test_the_json_has_the_promised_keys_in_the_promised_order() -> None:
         "preference_fairness",
         "unparsed_rate",
     ]
-    assert list(judge)[9:] == ["status_rates", "s1_errors_wrong", "turns", "counts"]
+    assert list(judge)[9:] == [
+        "status_rates",
+        "s1_errors_wrong",
+        "turns",
+        "coefficients",
+        "marginals",
+        "order_effects",
+        "strata",
+        "bias",
+        "coherence",
+        "systems",
+        "win_rates",
+        "reliability",
+        "confusion",
+        "certificate",
+        "expense",
+        "counts",
+    ]
     assert list(judge["s1"]) == list(judge["s2"]) == ["micro", "macro", "majority"]
     assert list(judge["kappa"]) == ["value", "low", "high", "n"]
-    assert list(report["ceiling"]) == ["human_human", "leave_one_out", "kappa", "turns"]
+    assert list(report["ceiling"]) == [
+        "human_human",
+        "leave_one_out",
+        "kappa",
+        "turns",
+        "coefficients",
+        "marginals",
+        "annotators",
+    ]
     assert list(report["ceiling"]["human_human"]) == ["s1", "s2"]
     assert list(report["baselines"])[:3] == ["always_first", "longest", "random"]
     assert report["provenance"]["gold"] == "votes.jsonl"
@@ -98,18 +123,24 @@ def test_the_json_has_the_promised_keys_in_the_promised_order() -> None:
 
 def test_every_figure_has_an_interval_around_its_value() -> None:
     report = a_report()
-    assert list(report.missing()) == []
+    missing = {path for path, _ in report.missing()}
+    # Nothing in the columns is asked twice, made by a system, in markdown or in threes.
+    absent = {"order_effects", "strata", "bias", "coherence", "systems", "reliability"}
+    assert {path[2] for path in missing if path[0] == "judges"} <= absent
+    assert {path[:2] for path in missing if path[0] != "judges"} <= {("ceiling", "annotators")}
 
     def check(item: object) -> int:
         assert isinstance(item, Mapping)
         if list(item) == ["value", "low", "high", "n"]:
-            assert item["low"] <= item["value"] <= item["high"]
-            assert item["n"] > 0
+            if item["low"] is not None:
+                assert item["low"] <= item["value"] <= item["high"]
+                assert item["n"] > 0
             return 1
         return sum(check(child) for child in item.values() if isinstance(child, Mapping))
 
     data = report.as_dict()
-    assert check({key: data[key] for key in ("judges", "ceiling", "baselines")}) == 15 + 5 + 8
+    found = check({key: data[key] for key in ("judges", "ceiling", "baselines")})
+    assert found == len(list(report.figures()))
 
 
 def test_the_counts_add_up() -> None:
@@ -293,11 +324,11 @@ def test_the_text_names_a_group_of_missing_figures_once() -> None:
         intervals=FEW_DRAWS,
     )
     text = report_text(report)
-    assert "Not computed (one order was asked): judges.j1.consistency, judges.j1.toward" in text
+    assert "Not computed (one order was asked): consistency, toward_first" in text
     assert "Same in both orders" not in text
     nothing = replace(votes, choice=np.zeros(len(votes.pair), np.int8))
     told = report_text(build_report(pairs, judges, votes=nothing, intervals=FEW_DRAWS))
-    assert "judges.j1.s2" in told
+    assert " s2," in told
     assert "judges.j1.s2.micro" not in told
 
 
@@ -405,7 +436,7 @@ def test_only_ties_leave_s2_and_kappa_unknown() -> None:
     assert report.judges["j"].kappa.value is None
     text = report_text(report)
     assert "both sides used the same single choice" in text
-    assert "judges.j.s2" in text
+    assert "(no vote and label are both decided): s2" in text
 
 
 def test_a_judge_that_never_parses_still_gets_its_report() -> None:

@@ -19,7 +19,7 @@ from calibration.report.html.page import report_html
 from calibration.report.html.tables import Form, Line, Table, estimates_table
 from calibration.report.model import Report
 from calibration.report.text import report_text
-from calibration.report.words import Light, headline
+from calibration.report.words import Light, headline, light
 from tests.report_fixture import (
     HOSTILE,
     empty_report,

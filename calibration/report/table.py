@@ -73,7 +73,8 @@ def _cell(estimate: Estimate | None, is_share: bool) -> tuple[str, str, str]:
     elif estimate.low == estimate.high:
         interval = "(exact)"
     elif is_share:
-        interval = f"({percent(estimate.low)}-{percent(estimate.high)})"
+        dash = " to " if estimate.low < 0 else "-"
+        interval = f"({percent(estimate.low)}{dash}{percent(estimate.high)})"
     else:
         interval = f"({_decimal(estimate.low)} to {_decimal(estimate.high)})"
     value = f"{percent(estimate.value)} %" if is_share else f"{_decimal(estimate.value)}  "

@@ -1,12 +1,12 @@
 """The report as plain text, at most 100 columns wide."""
 
 import textwrap
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from calibration.agreement import Agreement
-from calibration.intervals import ONE_CLUSTER
+from calibration.report.absences import absences
 from calibration.report.model import Baselines, Report
+from calibration.report.parts import part_blocks
 from calibration.report.rows import (
     SHOWN_TURNS,
     columns,
@@ -15,7 +15,13 @@ from calibration.report.rows import (
     turn_rows,
 )
 from calibration.report.table import Row, table
-from calibration.report.words import against_humans, headline, left_out, many
+from calibration.report.words import (
+    against_humans,
+    certificate_words,
+    headline,
+    left_out,
+    many,
+)
 
 WIDTH = 100
 
@@ -35,16 +41,18 @@ _LABELS = {
 
 _ERRORS = "Errors as wrong: a pair without a label because of errors is missed by every vote on it."
 
-_NEEDS_VOTES = {"s1", "s2", "s2_coverage", "kappa", "s1_errors_wrong", "turns"}
-"""Figures of a judge that need human votes; so do the ceiling and the baselines."""
-
 
 def report_text(report: Report) -> str:
     """Return the report as text: the answer first, then what it rests on and what is missing."""
     blocks = [
-        [*_wrapped(headline(report)), *_wrapped(against_humans(report))],
+        [
+            *_wrapped(headline(report)),
+            *_wrapped(against_humans(report)),
+            *_wrapped(certificate_words(report)[0]),
+        ],
         _data(report),
         _figures(report),
+        *part_blocks(report),
         _turns(report),
         _left_out(report),
         _baselines(report.baselines),
@@ -99,46 +107,11 @@ def _turns(report: Report) -> list[str]:
 
 def _left_out(report: Report) -> list[str]:
     lines = list(left_out(report))
-    lines += _absences(report)
+    lines += absences(report)
     if not lines:
         return ["Left out: nothing"]
     wrapped = (textwrap.wrap(f"  {x}", WIDTH, subsequent_indent="    ") for x in lines)
     return ["Left out, and why", *(line for part in wrapped for line in part)]
-
-
-def _absences(report: Report) -> Iterator[str]:
-    absent: dict[tuple[bool, str], list[tuple[str, ...]]] = {}
-    for path, estimate in report.missing():
-        if not report.votes.votes and _needs_votes(path):
-            continue  # told in one line below, for all of them
-        absent.setdefault((estimate.value is None, estimate.why or ""), []).append(path)
-    for (has_no_value, why), paths in absent.items():
-        what = "Not computed" if has_no_value else "No interval"
-        # One cause for every figure needs no list of them.
-        whole = why == ONE_CLUSTER and report.prompts == 1
-        names = "any figure" if whole else ", ".join(_merged(report, paths))
-        yield f"{what} ({why}): {names}"
-    if not report.votes.votes:
-        yield "Not computed (no human votes): S1, S2, kappa, the human ceiling and the baselines"
-
-
-def _needs_votes(path: tuple[str, ...]) -> bool:
-    return path[0] != "judges" or path[2] in _NEEDS_VOTES
-
-
-def _merged(report: Report, paths: list[tuple[str, ...]]) -> list[str]:
-    """Name a group of figures once where all of it is missing, and no single figure twice."""
-    every = Counter(group for path, _ in report.figures() for group in _groups(path))
-    found = Counter(group for path in paths for group in _groups(path))
-    whole = (
-        next(group for group in _groups(path) if found[group] == every[group]) for path in paths
-    )
-    return list(dict.fromkeys(".".join(group) for group in whole))
-
-
-def _groups(path: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The groups that a figure is in, the widest first, down to the figure itself."""
-    return [path[:depth] for depth in range(1, len(path) + 1)]
 
 
 def _baselines(baselines: Baselines) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
+from calibration.certificates import certificate_lines
 from calibration.intervals import Estimate
 from calibration.report.model import Report
 from calibration.report.table import percent
@@ -70,6 +71,13 @@ def light(report: Report) -> Light:
 def against_humans(report: Report) -> str:
     """Return what the light means in one sentence; empty where it is unknown."""
     return _MEANINGS.get(light(report), "")
+
+
+def certificate_words(report: Report) -> tuple[str, str]:
+    """Return what is certified or not, and what it rests on or would decide it."""
+    judge = report.judges[report.delivered]
+    first, *others = certificate_lines(judge.certificate, judge=report.delivered)
+    return first, " ".join(line[:1].upper() + line[1:] for line in others)
 
 
 def left_out(report: Report) -> Iterator[str]:

@@ -16,8 +16,15 @@ def chat_body(request: ChatRequest, endpoint: Endpoint) -> dict[str, Any]:
         "messages": request.conversation or _messages(request),
         **request.sampling,
         endpoint.max_tokens_field: request.max_tokens,
+        **_logprobs(request),
         **endpoint.extra_body,
     }
+
+
+def _logprobs(request: ChatRequest) -> dict[str, Any]:
+    if request.top_logprobs is None:
+        return {}
+    return {"logprobs": True, "top_logprobs": request.top_logprobs}
 
 
 def _messages(request: ChatRequest) -> list[dict[str, str]]:

@@ -18,7 +18,15 @@ from pydantic_core import to_json
 from yarl import URL
 
 from judge.backends.body import chat_body
-from judge.backends.wire import Answer, listed_models, one_line, read_error, read_reply
+from judge.backends.keys import hide_key
+from judge.backends.wire import (
+    Answer,
+    listed_models,
+    one_line,
+    read_error,
+    read_reply,
+    refuses_logprobs,
+)
 from judge.chat import ChatRequest, Reply
 from judge.config import Endpoint
 from judge.errors import (
@@ -32,8 +40,6 @@ from judge.errors import (
 MAX_REPLY_BYTES = 8 * 2**20
 CONNECT_TIMEOUT_S = 10.0
 PREFLIGHT_TIMEOUT_S = 10.0
-SHORTEST_SECRET = 8
-"""Local servers are given keys such as EMPTY, which are words of many an error."""
 
 
 class OpenAIChat:
@@ -80,7 +86,9 @@ class OpenAIChat:
             answer = await self._send("POST", self._url, body)
             latency_s = time.perf_counter() - started
             if answer.status != 200:
-                raise self._refusal(answer, request.model)
+                raise self._refused_logprobs(answer, request) or self._refusal(
+                    answer, request.model
+                )
             return read_reply(
                 answer,
                 latency_s=latency_s,
@@ -122,11 +130,20 @@ class OpenAIChat:
             error.args = (f'{error}; it has "{one_line(near[0])}"',)
         return error
 
+    def _refused_logprobs(self, answer: Answer, request: ChatRequest) -> AccountError | None:
+        """Return the error of an endpoint that refuses to tell probabilities, if that is one.
+
+        It would refuse every item alike, so it is none of the item's.
+        """
+        if request.top_logprobs is None or not refuses_logprobs(answer):
+            return None
+        return AccountError(
+            f"{read_error(answer, where=self._name)}; lower top_logprobs of the judge (it is "
+            f"{request.top_logprobs}), or set top_logprobs = false to judge without probabilities"
+        )
+
     def _hide_key(self, error: EndpointError) -> None:
-        """Take the key out of an error's message: some servers quote it back."""
-        key = self._key.get_secret_value() if self._key else ""
-        if len(key) >= SHORTEST_SECRET and key in str(error):
-            error.args = (str(error).replace(key, "[key]"),)
+        hide_key(error, self._key)
 
     async def _send(
         self,

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pydantic_core import from_json
 
 from judge.backends.openai import OpenAIChat
-from judge.backends.wire import UNREADABLE, Answer
+from judge.backends.wire import UNREADABLE, Answer, refuses_logprobs
 from judge.chat import ChatRequest
 from judge.errors import EndpointError, ItemError
 
@@ -35,12 +35,15 @@ class ProbingChat(OpenAIChat):
     async def token_probabilities(self, request: ChatRequest) -> TokenProbabilities:
         """Return whether the probabilities of a reply's tokens can be had, by one short request.
 
+        Asks for as many alternatives as `request` does, since some endpoints tell only a few.
         Raises TransientError and AccountError as `complete` does.
         """
-        asked = {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
-        short = replace(request, sampling={**request.sampling, **asked}, max_tokens=FEW_TOKENS)
+        top = request.top_logprobs or TOP_LOGPROBS
+        short = replace(request, top_logprobs=top, max_tokens=FEW_TOKENS)
         try:
             answer = await self._send("POST", self._url, self._body(short))
+            if refuses_logprobs(answer):
+                return TokenProbabilities.REFUSED
             if answer.status != 200:
                 raise self._refusal(answer, request.model)
         except ItemError:

@@ -3,6 +3,7 @@
 Its API moves between versions: what is used of it is here, and its errors become ours here.
 """
 
+import gc
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -50,13 +51,32 @@ def start_engine(name: str, endpoint: Endpoint, model: str) -> "VLLMEngine":
 
     Raises ConfigError where vLLM is missing, an option is wrong or the model does not load.
     """
+    installed_version(name, endpoint)
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    try:
+        arguments = AsyncEngineArgs(**{**DEFAULTS, **endpoint.options, "model": model})
+        return VLLMEngine(name, AsyncLLM.from_engine_args(arguments))
+    except Exception as error:  # whatever a driver, a checkpoint or a start-up process raises
+        raise ConfigError(
+            f'endpoint "{name}": vLLM could not load "{model}": {one_line(str(error))}; '
+            f"{_remedy(error)}"
+        ) from error
+
+
+def installed_version(name: str, endpoint: Endpoint) -> str:
+    """Return vLLM's version, having imported it and found every option among its arguments.
+
+    Takes seconds. Raises ConfigError where it is missing or does not know an option.
+    """
     where = f'endpoint "{name}"'
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
         import vllm
         from vllm.engine.arg_utils import AsyncEngineArgs
-        from vllm.v1.engine.async_llm import AsyncLLM
+        from vllm.v1.engine.async_llm import AsyncLLM  # noqa: F401 (it loads what may be broken)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "vllm":
             raise ConfigError(
@@ -68,14 +88,9 @@ def start_engine(name: str, endpoint: Endpoint, model: str) -> "VLLMEngine":
             f"{where}: vLLM cannot be imported ({one_line(str(error))}); {INSTALL} in a fresh "
             "environment"
         ) from error
-    _check_options(where, endpoint.options, AsyncEngineArgs, vllm.__version__)
-    try:
-        arguments = AsyncEngineArgs(**{**DEFAULTS, **endpoint.options, "model": model})
-        return VLLMEngine(name, AsyncLLM.from_engine_args(arguments))
-    except Exception as error:  # whatever a driver, a checkpoint or a start-up process raises
-        raise ConfigError(
-            f'{where}: vLLM could not load "{model}": {one_line(str(error))}; {_remedy(error)}'
-        ) from error
+    version = str(vllm.__version__)
+    _check_options(where, endpoint.options, AsyncEngineArgs, version)
+    return version
 
 
 def _check_options(where: str, options: Mapping[str, Any], known: type, version: str) -> None:
@@ -163,7 +178,13 @@ class VLLMEngine:
         )
 
     def shutdown(self) -> None:
-        self._engine.shutdown(timeout=SHUTDOWN_S)
+        engine, self._engine = self._engine, None
+        listener = engine.output_handler
+        if listener is not None:  # it would report the end of the engine's process as its death
+            listener.get_loop().call_soon_threadsafe(listener.cancel)
+        engine.shutdown(timeout=SHUTDOWN_S)
+        del engine
+        gc.collect()  # now: at the end of the program its own clean-up fails, and says so
 
     def _parameters(self, sampling: Mapping[str, Any]) -> Any:
         """Return vLLM's SamplingParams; ConfigError or ItemError where it does not take them."""

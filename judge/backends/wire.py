@@ -45,8 +45,13 @@ UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, Recur
 """What reading a body of the wrong shape raises."""
 BROKEN_OFF = frozenset({"error", "abort"})
 """Finish reasons by which gateways and servers say that they failed in mid-reply."""
+LOGPROBS = "logprobs"
 MOST_TOKENS = 10**12
 """More than any reply can have; a larger count is a mistake, and no database could hold it."""
+LEAST_LOGPROB = -10_000.0
+"""What is less likely is written as this; some servers say -9999 for what cannot come."""
+ROUNDING = 0.01
+"""By as much may a logarithm be above 0: low-precision servers round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +98,15 @@ def read_reply(
         )
     usage = document.get("usage")
     usage = usage if isinstance(usage, dict) else {}
+    details = usage.get("prompt_tokens_details")
     return Reply(
         text=_utf8(_text(content)),
         finish_reason=finish_reason,
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
         latency_s=latency_s,
+        cached_tokens=_count(details.get("cached_tokens")) if isinstance(details, dict) else None,
+        alternatives=_alternatives(choice[LOGPROBS]) if choice.get(LOGPROBS) else (),
     )
 
 
@@ -120,6 +128,19 @@ def read_error(answer: Answer, *, where: str) -> EndpointError:
     if 400 <= status < 500 and status not in (408, 409, 425):
         return ItemError(said)
     return TransientError(said, kind=str(status))
+
+
+def refuses_logprobs(answer: Answer) -> bool:
+    """Return whether an answer rejects a request because it asks for token probabilities."""
+    if not 400 <= answer.status < 500 or answer.status in (401, 402, 429):
+        return False
+    try:
+        error = _parse(answer.body).get("error")
+        param = error.get("param") if isinstance(error, dict) else None
+    except UNREADABLE:
+        param = None
+    # Both "logprobs is not supported" and "You are not allowed to request logprobs".
+    return LOGPROBS in str(param) or LOGPROBS in _envelope(answer.body)[1].lower()
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
@@ -151,6 +172,24 @@ def listed_models(body: bytes) -> tuple[str, ...]:
         return tuple(str(model["id"]) for model in _parse(body)["data"])
     except UNREADABLE:
         return ()
+
+
+def _alternatives(logprobs: Any) -> tuple[Mapping[str, float], ...]:
+    """Return the alternatives of each token, the one taken first; none where they make no sense.
+
+    They come beside the reply, so nothing that is wrong with them makes it less of a reply.
+    """
+    try:
+        return tuple(_alternatives_of(taken) for taken in logprobs["content"] or ())
+    except UNREADABLE:
+        return ()
+
+
+def _alternatives_of(taken: dict[str, Any]) -> Mapping[str, float]:
+    found: dict[str, float] = {}
+    for token in (taken, *(taken.get("top_logprobs") or ())):
+        found.setdefault(_utf8(token["token"]), _logprob(token["logprob"]))
+    return found
 
 
 def _parse(body: bytes) -> Any:
@@ -216,6 +255,13 @@ def _count(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if 0 <= value <= MOST_TOKENS else None
+
+
+def _logprob(value: Any) -> float:
+    """Return a logarithm of a probability; ValueError for what cannot be one."""
+    if isinstance(value, bool) or not value <= ROUNDING:
+        raise ValueError(f"{value} is no logarithm of a probability")
+    return float(min(max(value, LEAST_LOGPROB), 0))
 
 
 def _number(text: str | None) -> float | None:

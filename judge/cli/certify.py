@@ -32,6 +32,8 @@ def command(
     confidence: Share = 0.95,
     one_per_prompt: bool = False,
     seed: int = 0,
+    split: Literal["all", "dev", "test"] = "all",
+    test_share: Share = 0.5,
     json: Path | None = None,
 ) -> int:
     """Certify that the delivered labels agree with human votes at least so often, or say why not.
@@ -58,6 +60,11 @@ def command(
         Count one vote of each prompt, drawn at random: the bound is then exact, from fewer votes.
     seed
         Seed of that draw.
+    split
+        Votes of all prompts, or of those of one part: dev for trying out, test for the last word.
+        Every look at test prompts is counted in the ledger.
+    test_share
+        Share of the prompts that make the test part, between 0 and 1.
     json
         Also write the certificate as JSON to this file, whether granted or not.
     """
@@ -72,6 +79,8 @@ def command(
         confidence=confidence,
         one_per_prompt=one_per_prompt,
         seed=seed,
+        split=split,
+        test_share=test_share,
         json=json,
     )
     print(visible("\n".join(certification_lines(found))), flush=True)
@@ -86,6 +95,7 @@ def certification_lines(found: "Certification") -> list[str]:
 
     told = [
         *certificate_lines(found.certificate, judge=found.judge),
+        *_looks(found),
         _ceiling(found.ceiling, found.certificate),
     ]
     lines = [line for text in told for line in textwrap.wrap(text, WIDTH)]
@@ -98,6 +108,19 @@ def certification_lines(found: "Certification") -> list[str]:
         for text in found.assumptions:
             lines += textwrap.wrap(f"  {text}", WIDTH, subsequent_indent="    ")
     return lines
+
+
+def _looks(found: "Certification") -> list[str]:
+    look, stricter = found.look, found.after_looks
+    if look is None or stricter is None or stricter.bound is None:
+        return []
+    holds = "still holds" if stricter.is_granted else "does not hold"
+    held = f", so the certificate {holds}" if found.certificate.is_granted else ""
+    return [
+        f"This is look {look.number} of {look.looks} at these test prompts; at the confidence that "
+        f"is left ({100 * stricter.confidence:.4g} %) the bound is "
+        f"{100 * stricter.bound:.1f} %{held}."
+    ]
 
 
 def _ceiling(humans: "Estimate", certificate: "Certificate") -> str:

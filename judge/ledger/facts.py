@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, String, and_, cast, func, literal, select, true
+from sqlalchemy import Row, Select, String, and_, case, cast, func, literal, select, true
 
 from judge.answer_style import AnswerStyle, style_of
 from judge.identity import messages_from_json
@@ -15,6 +15,8 @@ from judge.ledger.work import fill_page, is_asked_order, reading_from, readings_
 from judge.records import Candidate, Order, Pair, Prompt, Reading, Status, Verdict, Vote
 
 PAGE = 1000
+_EVERY_DIGIT = "%!.17g"
+"""SQLite's own way to text keeps 15 digits, and a label can turn on the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,25 @@ def whole_pairs(
 
 
 def reading_patterns(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
-) -> list[tuple[tuple[Reading, ...], int]]:
-    """Return what was read of the pairs of a run, each distinct pattern once with its count.
+    ledger: Ledger,
+    run_id: str,
+    judge_keys: Sequence[str],
+    *,
+    one_order: bool = False,
+    with_probabilities: bool = False,
+) -> Iterator[tuple[tuple[Reading, ...], int]]:
+    """Yield what was read of the pairs of a run, each distinct pattern once with its count.
 
-    A few patterns stand for any number of pairs, so counting them costs no record per pair. The
-    readings are in the orientation of the given pairs; they carry no judgment ids.
+    A few patterns stand for any number of pairs, so counting them costs no record per pair, save
+    `with_probabilities` where replies carry them. The readings are in the orientation of the given
+    pairs; they carry no judgment ids and no grades.
     """
     bar, judged = literal("|"), judgments.c
     verdict, status = func.coalesce(judged.verdict, ""), func.coalesce(judged.status, "")
     sample = cast(judged.sample, String)
     reading = judged.judge_key + bar + judged.order + bar + sample + bar + verdict + bar + status
+    for told in (judged.p_a, judged.p_b, judged.p_tie) if with_probabilities else ():
+        reading += bar + case((told.is_(None), ""), else_=func.printf(_EVERY_DIGIT, told))
     per_pair = (
         select(
             pairs.c.is_exchanged,
@@ -101,10 +111,8 @@ def reading_patterns(
     columns = (per_pair.c.is_exchanged, per_pair.c.pattern)
     query = select(*columns, func.count().label("pairs")).group_by(*columns)
     with ledger.snapshot() as connection:
-        return [
-            (_oriented(_readings_in(row.pattern), row.is_exchanged), row.pairs)
-            for row in connection.execute(query)
-        ]
+        for row in connection.execute(query):
+            yield _oriented(_readings_in(row.pattern), row.is_exchanged), row.pairs
 
 
 def votes_on(ledger: Ledger, run_id: str) -> Iterator[Vote]:
@@ -208,7 +216,7 @@ def _judged_pair(
 def _readings_in(pattern: str | None) -> list[Reading]:
     readings = []
     for part in pattern.split(",") if pattern else ():
-        judge_key, order, sample, verdict, status = part.split("|")
+        judge_key, order, sample, verdict, status, *told = part.split("|")
         readings.append(
             Reading(
                 judgment_id="",
@@ -217,9 +225,17 @@ def _readings_in(pattern: str | None) -> list[Reading]:
                 sample=int(sample),
                 verdict=Verdict(verdict) if verdict else None,
                 status=Status(status) if status else None,
+                probabilities=_probabilities(told),
             )
         )
     return readings
+
+
+def _probabilities(told: Sequence[str]) -> tuple[float, float, float] | None:
+    if not any(told):
+        return None
+    p_a, p_b, p_tie = map(float, told)
+    return p_a, p_b, p_tie
 
 
 def _oriented(readings: Sequence[Reading], is_exchanged: bool) -> tuple[Reading, ...]:

@@ -11,9 +11,12 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from judge.errors import LedgerError
 from judge.labels import Rule
 from judge.ledger.schema import (
+    batch_asks,
+    batch_exports,
     contents,
     deferrals,
     judgments,
+    losses,
     pairs,
     run_judges,
     run_pairs,
@@ -171,7 +174,11 @@ def discard_run(ledger: Ledger, run_id: str) -> None:
 def _discard(connection: Connection, run_ids: Sequence[str]) -> None:
     """Delete runs, and those of their pairs that no run selects and no fact names."""
     for run_id in run_ids:
-        for table in (run_pairs, run_prompts, run_judges, deferrals, runs):
+        exports = select(batch_exports.c.export_id).where(batch_exports.c.run_id == run_id)
+        connection.execute(delete(batch_asks).where(batch_asks.c.export_id.in_(exports)))
+        for table in (
+            run_pairs, run_prompts, run_judges, deferrals, losses, batch_exports, runs,
+        ):  # fmt: skip
             connection.execute(delete(table).where(table.c.run_id == run_id))
     if run_ids:
         # NOT IN lists are made once; NOT EXISTS would search a table without a fitting index

@@ -148,9 +148,19 @@ deferrals = Table(
     Column("order", String, nullable=False),
     Column("run_id", String, nullable=False),
     Column("reason", Text, nullable=False, comment="the last transport failure of a pending ask"),
-    Column("attempts", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False, comment="requests that got no reply"),
     Column("created_at", String, nullable=False),
     PrimaryKeyConstraint("run_id", "content_id", "judge_key", "order"),
+)
+
+losses = Table(
+    "losses",
+    metadata,
+    Column("run_id", String, primary_key=True),
+    # Such as for time-outs: a reply may have been written, and be on the bill.
+    Column("requests", Integer, nullable=False, comment="beyond those of stored facts"),
+    Column("tokens", Integer, nullable=False),
+    Column("usd", Float, nullable=False),
 )
 
 prompts = Table(
@@ -239,4 +249,28 @@ looks = Table(
     Column("prompts", LargeBinary, nullable=False, comment="test prompts seen, 8 bytes each"),
     Column("result", Text, nullable=False, comment="JSON of the figure that was shown"),
     Column("created_at", String, nullable=False),
+)
+
+batch_exports = Table(
+    "batch_exports",
+    metadata,
+    Column("export_id", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("folder", Text, nullable=False, comment="absolute path of what was written"),
+    Column("judges", Text, nullable=False, comment="JSON: judge key -> settings, to read replies"),
+    Column("created_at", String, nullable=False),
+)
+
+batch_asks = Table(
+    "batch_asks",
+    metadata,
+    Column("judgment_id", String, primary_key=True, comment="the custom_id of its line"),
+    Column("export_id", String, nullable=False, comment="the newest that holds it"),
+    Column("content_id", String, nullable=False),
+    Column("judge_key", String, nullable=False),
+    Column("order", String, nullable=False, comment="in the content's orientation"),
+    Column("sample", Integer, nullable=False),
+    Column("rewrites", Integer, nullable=False),
+    Index("batch_asks_export", "export_id"),
+    sqlite_with_rowid=False,
 )

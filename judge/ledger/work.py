@@ -123,6 +123,8 @@ def reading_from(row: Row[Any]) -> Reading:
         sample=row.sample,
         verdict=Verdict(row.verdict) if row.verdict else None,
         status=Status(row.status) if row.status else None,
+        probabilities=None if row.p_a is None else (row.p_a, row.p_b, row.p_tie),
+        grade=row.grade,
     )
 
 
@@ -163,6 +165,10 @@ def readings_of(
         judgments.c.sample,
         judgments.c.verdict,
         judgments.c.status,
+        judgments.c.p_a,
+        judgments.c.p_b,
+        judgments.c.p_tie,
+        judgments.c.grade,
     ).where(
         judgments.c.content_id.in_(content_ids),
         judgments.c.judge_key.in_(judge_keys),

@@ -129,6 +129,10 @@ class LedgerWriter:
 INSERT_JUDGMENT = insert(judgments).on_conflict_do_nothing()
 _insert_deferral = insert(deferrals)
 INSERT_DEFERRAL = _insert_deferral.on_conflict_do_update(
-    set_={name: _insert_deferral.excluded[name] for name in ("reason", "attempts", "created_at")}
+    set_={
+        "reason": _insert_deferral.excluded.reason,
+        "attempts": deferrals.c.attempts + _insert_deferral.excluded.attempts,
+        "created_at": _insert_deferral.excluded.created_at,
+    }
 )
-"""An ask that is given up again keeps its newest reason alone."""
+"""An ask that is given up again keeps its newest reason alone, and counts all of its requests."""

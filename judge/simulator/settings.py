@@ -100,6 +100,11 @@ class SimulatorSettings(BaseModel):
     faulty_sends: Annotated[int, Field(ge=0)] | None = None
     """Faults and flaws meet only this many first sends of a body; None: every send."""
 
+    batch_latency_s: Seconds = 0.0
+    """Seconds that a batch is in progress at least."""
+    batch_answered_share: Rate = 1.0
+    """Share of a batch's requests that are answered in time; below 1 the batch expires."""
+
     account_fault: AccountFault | None = None
     account_fault_after: Annotated[int, Field(ge=0)] = 0
     """Requests served before the account fault sets in."""

@@ -256,11 +256,10 @@ def _rows(
         bench.say(f"coverage: {name}")
         for design in DESIGNS:
             found = coverage_of(simulation, design, simulations=simulations)
-            what = f"{name}; {design}"
-            yield Figure("coverage", what, (found.held,), at_least=at_least, at_most=at_most)
-            yield Figure("coverage", f"{what}; width", (found.width,))
+            what = f"{name}; {design}; mean width {found.width:.3f}"
             if found.absent:
-                yield Figure("coverage", f"{what}; no interval", (found.absent,))
+                what += f"; {found.absent:.1%} without an interval"
+            yield Figure("coverage", what, (found.held,), at_least=at_least, at_most=at_most)
 
 
 def _of(estimate: Estimate, truth: float) -> Interval:
@@ -313,8 +312,8 @@ def _correlated(rng: Generator, n: int, correlation: float) -> tuple[Floats, Flo
 def _powered(design: Design, voted: NDArray[np.bool_], rng: Generator) -> Interval:
     shares = _shares(design, rng)
     human = (rng.random(len(shares)) < shares).astype(np.float64)
-    is_right = rng.random(len(shares)) < 0.85
-    # Wrong more often where the first loses, so the judge alone would be biased.
-    judge = np.where(is_right, human, np.where(rng.random(len(shares)) < 0.7, 1.0, human))
+    # It errs more often where the first loses, so that the judge alone would be biased.
+    errs = rng.random(len(shares)) < np.where(human > 0, 0.12, 0.3)
+    judge = np.where(errs, 1 - human, human)
     found = ppi_mean(human, judge, has_human=voted, cluster=design.cluster)
     return _of(found.estimate, design.share)

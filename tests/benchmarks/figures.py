@@ -44,6 +44,8 @@ class Figure:
 
     @property
     def _bar(self) -> str:
+        if self.at_most is not None and self.at_least is not None:
+            return f"{_plain(self.at_least)} to {_plain(self.at_most)}"
         if self.at_most is not None:
             return f"<= {_plain(self.at_most)}"
         return "" if self.at_least is None else f">= {_plain(self.at_least)}"

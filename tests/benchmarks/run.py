@@ -1,9 +1,10 @@
-"""Measure the promises about speed, memory and durability, and print them beside their bars.
+"""Measure what is promised of speed, memory, durability and figures, and print it beside its bar.
 
     python tests/benchmarks/run.py [--quick] [NAME ...]
 
-Without names everything is measured, which takes about ten minutes; --quick makes every job small,
-to see that the harness works, and its figures mean nothing. A missed bar is shown, never fatal.
+Without names everything is measured, which takes about twenty minutes; --quick makes every job
+small, to see that the harness works, and its figures mean nothing. A missed bar is shown, never
+fatal.
 """
 
 import argparse
@@ -13,12 +14,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from tests.benchmarks.bench import Bench
+from tests.benchmarks.coverage import measure_coverage
 from tests.benchmarks.figures import Figure, table
 from tests.benchmarks.kills import measure_kills
 from tests.benchmarks.machine import Cores, description, pin, scratch_folder, separate_cores
 from tests.benchmarks.memory import measure_memory
+from tests.benchmarks.report_speed import measure_report
 from tests.benchmarks.speed import measure_cpu, measure_faults, measure_latency
 from tests.benchmarks.startup import measure_help, measure_rerun
+from tests.benchmarks.truth import measure_truth
 
 Benchmark = Callable[[Bench], list[Figure]]
 
@@ -30,6 +34,9 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "kill": measure_kills,
     "help": measure_help,
     "rerun": measure_rerun,
+    "report": measure_report,
+    "coverage": measure_coverage,
+    "truth": measure_truth,
 }
 
 

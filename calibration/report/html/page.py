@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from calibration.report.html import judge_tables, part_tables, words
 from calibration.report.html.tables import Table, figure, interval
 from calibration.report.model import JudgeFigures, Report
-from calibration.report.words import against_humans, headline, left_out, light
+from calibration.report.words import against_humans, certificate_words, headline, left_out, light
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -91,7 +91,7 @@ def _content(report: Report) -> dict[str, Any]:
         "light_title": words.TITLES[stands],
         "light_icon": words.ICONS[stands],
         "light_words": against_humans(report) or words.why_not_compared(report),
-        "certificate": words.certificate_words(report),
+        "certificate": certificate_words(report),
         "ends": part_tables.ends_table(report.labels),
         "votes": part_tables.votes_table(report.votes),
         "agreement": judge_tables.agreement_table(report),

@@ -1,6 +1,5 @@
 """Sentences of the page that the plain text does not have."""
 
-from calibration.certificates import certificate_lines
 from calibration.report.model import JudgeFigures, Report
 from calibration.report.words import Light
 
@@ -18,13 +17,6 @@ def why_not_compared(report: Report) -> str:
     judge = report.judges[report.delivered].s1.micro
     why = judge.why or report.ceiling.human_human.s1.why or "an interval is missing"
     return f"The judge cannot be set beside the human ceiling: {why}."
-
-
-def certificate_words(report: Report) -> tuple[str, str]:
-    """Return what is certified or not, and what it rests on or would decide it."""
-    judge = report.judges[report.delivered]
-    first, *others = certificate_lines(judge.certificate, judge=report.delivered)
-    return first, " ".join(line[:1].upper() + line[1:] for line in others)
 
 
 def missing(report: Report) -> dict[str, list[str]]:

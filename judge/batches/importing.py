@@ -1,0 +1,272 @@
+"""Reading what came of a batch into the ledger, whatever came and in whatever sequence.
+
+Files are read twice: first to see which line speaks for each ask, then to store those lines.
+Reading the same files again adds nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from judge.batches.judges import reading_judge
+from judge.batches.lines import BatchLine, outcome_of, parse_line
+from judge.batches.manifest import find_manifest
+from judge.batches.outputs import output_files
+from judge.batches.sorting import LineIndex, Part, Place
+from judge.chat import Reply
+from judge.config import Endpoint, Settings
+from judge.errors import EndpointError, ItemError
+from judge.formats.lines import BadLine, read_lines
+from judge.judging import Asked, ResolvedJudge, judgment_of
+from judge.ledger.batches import (
+    BatchAsk,
+    BatchExport,
+    count_missing,
+    find_batch_asks,
+    find_exports,
+    missing_batch_asks,
+    store_replies,
+    stored_replies,
+)
+from judge.ledger.runs import find_run
+from judge.ledger.store import Ledger
+from judge.records import Judgment, Status
+
+PAGE = 500
+PAGE_BYTES = 16 * 2**20
+"""Of lines that are held before they are stored."""
+MOST_CAUSES = 100
+OTHER_CAUSES = "other causes"
+SHOWN = 10
+"""Lines of each kind that are named one by one; the rest are counted."""
+
+
+@dataclass(slots=True)
+class Named:
+    """Lines of one kind: how many, and where the first few stand."""
+
+    count: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def add(self, where: str) -> None:
+        self.count += 1
+        if len(self.shown) < SHOWN:
+            self.shown.append(where)
+
+
+@dataclass(slots=True)
+class BatchImport:
+    """What one import found and did."""
+
+    files: tuple[Path, ...]
+    lines: int = 0
+    new: int = 0
+    """Judgments stored now."""
+    stored_before: int = 0
+    """Lines about asks that had the same reply already."""
+    statuses: Counter[Status] = field(default_factory=Counter)
+    """New judgments without a verdict, by the reason why."""
+    pending: Counter[str] = field(default_factory=Counter)
+    """Lines after which their ask stays pending, by the cause in words."""
+    input_tokens: int = 0
+    """Of the new judgments, as are the output tokens."""
+    output_tokens: int = 0
+    broken: Named = field(default_factory=Named)
+    """Lines that say nothing, such as a cut one."""
+    foreign: Named = field(default_factory=Named)
+    """Lines about asks that the ledger never exported."""
+    doubled: Named = field(default_factory=Named)
+    """Lines that repeat another."""
+    conflicting: Named = field(default_factory=Named)
+    """Lines with another reply to an ask than the one that is kept."""
+    run_ids: set[str] = field(default_factory=set)
+    missing: int = 0
+    """Asks of those runs that stand in batch files and have no judgment yet."""
+    source: str | None = None
+    """The input of the run, where there is one run only."""
+
+    def note_pending(self, cause: str) -> None:
+        """Count a line without an answer; causes that name each request apart are one."""
+        is_known = cause in self.pending or len(self.pending) < MOST_CAUSES
+        self.pending[cause if is_known else OTHER_CAUSES] += 1
+
+
+def import_batch(
+    paths: Sequence[Path], ledger_path: Path, *, settings: Settings | None = None
+) -> BatchImport:
+    """Store what the lines of output and error files say; return what was found.
+
+    A folder stands for the files in it that are no requests. Every judgment is what a direct
+    reply would have become. `settings` are looked at for judges that the export did not note.
+    Raises InputError where there is nothing to read, ConfigError where a judge's prompt is not
+    to be had any more, and LedgerError.
+    """
+    files = output_files(paths)
+    report = BatchImport(files)
+    with Ledger(ledger_path) as ledger, LineIndex() as index:
+        for position, path in enumerate(files):
+            for line in read_lines(path, parse_line):
+                report.lines += 1
+                if isinstance(line, BadLine):
+                    report.broken.add(str(line))
+                else:
+                    index.add(line.record, Place(position, line.number))
+        importer = _Importer(ledger, report, settings)
+        for page in _pages(_taken(files, index, report)):
+            importer.store(page)
+        report.run_ids |= _runs_of_folders(ledger, paths)
+        report.missing = count_missing(ledger, sorted(report.run_ids))
+        if len(report.run_ids) == 1:
+            report.source = find_run(ledger, *report.run_ids).source
+    return report
+
+
+def missing_rows(ledger_path: Path, run_ids: Iterable[str]) -> Iterator[dict[str, object]]:
+    """Yield what is still missing of the batches of some runs, as records for JSON Lines."""
+    with Ledger(ledger_path, read_only=True) as ledger:
+        for ask, pair_id in missing_batch_asks(ledger, sorted(run_ids)):
+            yield {
+                "custom_id": ask.judgment_id,
+                "pair_id": pair_id,
+                "judge_key": ask.judge_key,
+                "order": ask.order,
+                "sample": ask.sample,
+            }
+
+
+def _runs_of_folders(ledger: Ledger, paths: Sequence[Path]) -> set[str]:
+    """Return the runs whose folders were named, though no line may have come back."""
+    manifests = [find_manifest(path) for path in paths if path.is_dir()]
+    known = find_exports(ledger, [m.export_id for m in manifests if m is not None])
+    return {export.run_id for export in known.values()}
+
+
+def _taken(
+    files: Sequence[Path], index: LineIndex, report: BatchImport
+) -> Iterator[tuple[str, BatchLine]]:
+    """Yield the line that speaks for each ask, with where it stands; note the others."""
+    parts = index.parts()
+    for path in files:
+        for line in read_lines(path, parse_line):
+            if isinstance(line, BadLine):
+                continue
+            where = f"{path}:{line.number}"
+            match next(parts)[1]:
+                case Part.TAKEN:
+                    yield where, line.record
+                case Part.DOUBLED:
+                    report.doubled.add(f"{where}: {line.record.custom_id} again")
+                case Part.CONFLICTING:
+                    report.conflicting.add(
+                        f"{where}: {line.record.custom_id} has another reply in these files"
+                    )
+
+
+def _pages(lines: Iterable[tuple[str, BatchLine]]) -> Iterator[list[tuple[str, BatchLine]]]:
+    page: list[tuple[str, BatchLine]] = []
+    held = 0
+    for where, line in lines:
+        page.append((where, line))
+        held += len(line.answer.body) if line.answer else 0
+        if len(page) == PAGE or held >= PAGE_BYTES:
+            yield page
+            page, held = [], 0
+    if page:
+        yield page
+
+
+class _Importer:
+    """Stores the lines that speak for an ask, a page at a time."""
+
+    def __init__(self, ledger: Ledger, report: BatchImport, settings: Settings | None) -> None:
+        self._ledger = ledger
+        self._report = report
+        self._settings = settings
+        self._exports: dict[str, BatchExport] = {}
+        self._judges: dict[tuple[str, str], tuple[ResolvedJudge, Endpoint]] = {}
+
+    def store(self, page: Sequence[tuple[str, BatchLine]]) -> None:
+        """Store what some lines say, all at once."""
+        report = self._report
+        asks = find_batch_asks(self._ledger, [line.custom_id for _, line in page])
+        self._learn_exports({ask.export_id for ask in asks.values()})
+        stored = stored_replies(self._ledger, list(asks.values()))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        given: list[tuple[str, Judgment]] = []
+        unanswered: list[dict[str, object]] = []
+        for where, line in page:
+            ask = asks.get(line.custom_id)
+            if ask is None:
+                report.foreign.add(f"{where}: {line.custom_id} was not exported from this ledger")
+                continue
+            run_id = self._exports[ask.export_id].run_id
+            report.run_ids.add(run_id)
+            outcome, judgment = self._read(ask, line, now)
+            if ask.key in stored:
+                self._note_stored(where, line, judgment, stored[ask.key])
+            elif judgment is not None:
+                given.append((run_id, judgment))
+                self._count(judgment)
+            else:
+                report.note_pending(str(outcome))
+                unanswered.append(_deferral(ask, run_id, reason=str(outcome), now=now))
+        store_replies(self._ledger, given, unanswered)
+
+    def _read(
+        self, ask: BatchAsk, line: BatchLine, now: str
+    ) -> tuple[Reply | EndpointError, Judgment | None]:
+        """Return what came of an ask, and the judgment where it is one."""
+        judge, endpoint = self._judge(ask)
+        outcome = outcome_of(
+            line,
+            where=judge.endpoint,
+            accept_missing_finish_reason=endpoint.accept_missing_finish_reason,
+        )
+        if isinstance(outcome, EndpointError) and not isinstance(outcome, ItemError):
+            return outcome, None
+        asked = Asked(ask.content_id, judge, ask.order, ask.sample)
+        return outcome, judgment_of(asked, outcome, attempts=1, rewrites=ask.rewrites, now=now)
+
+    def _note_stored(
+        self, where: str, line: BatchLine, judgment: Judgment | None, reply: str
+    ) -> None:
+        if judgment is None or judgment.reply == reply:
+            self._report.stored_before += 1
+        else:
+            self._report.conflicting.add(
+                f"{where}: {line.custom_id} has another reply in the ledger, which keeps it"
+            )
+
+    def _count(self, judgment: Judgment) -> None:
+        report = self._report
+        report.new += 1
+        report.input_tokens += judgment.input_tokens or 0
+        report.output_tokens += judgment.output_tokens or 0
+        if judgment.status is not None:
+            report.statuses[judgment.status] += 1
+
+    def _learn_exports(self, export_ids: set[str]) -> None:
+        unknown = export_ids - self._exports.keys()
+        if unknown:
+            self._exports |= find_exports(self._ledger, sorted(unknown))
+
+    def _judge(self, ask: BatchAsk) -> tuple[ResolvedJudge, Endpoint]:
+        key = ask.export_id, ask.judge_key
+        if key not in self._judges:
+            export = self._exports[ask.export_id]
+            self._judges[key] = reading_judge(export, ask.judge_key, self._settings)
+        return self._judges[key]
+
+
+def _deferral(ask: BatchAsk, run_id: str, *, reason: str, now: str) -> dict[str, object]:
+    return {
+        "run_id": run_id,
+        "content_id": ask.content_id,
+        "judge_key": ask.judge_key,
+        "order": ask.order.value,
+        "reason": reason,
+        "attempts": 1,
+        "created_at": now,
+    }
