@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from calibration.intervals import (
-    ONE_CLUSTER,
-    Estimate,
-    Floats,
-    cluster_bootstraps,
-    clustered_proportion,
-)
+from calibration.bootstrap import cluster_bootstraps
+from calibration.intervals import ONE_CLUSTER, Estimate, Floats, clustered_proportion
 
 _NOTHING_LEFT = 1e-9
 """Sums below are what rounding leaves where resampling took everything away."""

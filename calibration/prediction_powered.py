@@ -22,6 +22,8 @@ from calibration.intervals import (
 
 NO_HUMAN_SCORES = "no item has a human score"
 _STRATUM_WITHOUT = "a stratum has no human score; merge it with another"
+MIN_JUDGED = 20
+"""Prompts without votes from which the judge's labels on them are made use of."""
 _NO_SPREAD = "the human scores are all alike"
 
 Codes = NDArray[np.intp]
@@ -174,8 +176,9 @@ def _part(items: _Items, weight: float | None, *, share: float, small_sample: bo
     human = items.errors(items.human, labelled)
     seen, unseen = items.errors(items.judge, labelled), items.errors(items.judge, others)
     followed = _tuned(items, human, seen, unseen) if weight is None else weight
-    # Too few prompts to tell the spread of a part: the humans are better off alone.
-    if judged_prompts < 2 or (weight is None and prompts < 3):
+    # Too few prompts to tell the spread of a part: the humans are better off alone. Where nearly
+    # everything has votes, the judge's spread on the rest would be told from a handful.
+    if judged_prompts < 2 or (weight is None and (prompts < 3 or judged_prompts < MIN_JUDGED)):
         followed = 0.0
     spent = 2 if weight is None and followed else 1
     correction = _correction(prompts, spent) if small_sample else 1.0
@@ -229,7 +232,12 @@ def _combined(parts: list[_Part], *, n: int, level: float, small_sample: bool) -
         return PredictionPowered(Estimate(value, None, None, n, _NO_SPREAD), weights)
     alone = _quantile(level, sum(part.prompts - 1 for part in parts) if small_sample else None)
     alone *= float(np.sqrt(human_errors @ human_errors))
-    low, high = max(0.0, min(value, value - half)), min(1.0, value + half)
+    if small_sample and 0 < value < 1:
+        # As many independent items as have this spread; Wald's interval is too short near 0 and 1.
+        worth = value * (1 - value) * (quantile / half) ** 2
+        low, high = wilson(value, worth, quantile=quantile)
+    else:
+        low, high = max(0.0, min(value, value - half)), min(1.0, value + half)
     return PredictionPowered(Estimate(value, low, high, n), weights, se, n * (alone / half) ** 2)
 
 

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement import Codes, Index, Mask
+from calibration.bootstrap import cluster_bootstrap
 from calibration.intervals import (
     ONE_CLUSTER,
     Estimate,
     Floats,
-    cluster_bootstrap,
     cluster_codes,
     clustered_proportion,
     t_quantile,

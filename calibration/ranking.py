@@ -11,13 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.agreement import NO_LABELLED_VOTES, Codes, Index, Mask
-from calibration.intervals import (
-    Estimate,
-    Floats,
-    cluster_bootstrap,
-    cluster_codes,
-    clustered_difference,
-)
+from calibration.bootstrap import cluster_bootstrap
+from calibration.intervals import Estimate, Floats, cluster_codes, clustered_difference
 from calibration.significance import PValue, benjamini_hochberg
 
 FEWEST_PAIRS = 10

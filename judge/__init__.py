@@ -3,6 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from judge.api.batch import (
+        abatch_fetch,
+        abatch_status,
+        abatch_submit,
+        batch_export,
+        batch_fetch,
+        batch_import,
+        batch_status,
+        batch_submit,
+    )
     from judge.api.compare import compare
     from judge.api.deliver import agree, export, handoff, import_file
     from judge.api.label import agenerate, arun, cost, generate, run
@@ -13,6 +23,14 @@ if TYPE_CHECKING:
     from judge.verdicts import parse_verdict
 
 _HOMES = {
+    "abatch_fetch": "judge.api.batch",
+    "abatch_status": "judge.api.batch",
+    "abatch_submit": "judge.api.batch",
+    "batch_export": "judge.api.batch",
+    "batch_fetch": "judge.api.batch",
+    "batch_import": "judge.api.batch",
+    "batch_status": "judge.api.batch",
+    "batch_submit": "judge.api.batch",
     "compare": "judge.api.compare",
     "agree": "judge.api.deliver",
     "certify": "judge.certifying",
@@ -37,10 +55,18 @@ _HOMES = {
 }
 
 __all__ = [
+    "abatch_fetch",
+    "abatch_status",
+    "abatch_submit",
     "acheck",
     "agenerate",
     "agree",
     "arun",
+    "batch_export",
+    "batch_fetch",
+    "batch_import",
+    "batch_status",
+    "batch_submit",
     "certify",
     "check",
     "compare",

@@ -19,6 +19,8 @@ from judge.ledger.run_facts import reply_totals
 from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
 from judge.pair_columns import STRATA, PairGathering
+from judge.policies.choice import policy_of
+from judge.pricing import Price
 from judge.vote_columns import CastVote, vote_columns
 
 PANEL = "panel"
@@ -50,11 +52,17 @@ class Gathered:
 
 
 def gather_in(
-    ledger: Ledger, run: Run, *, gold: str | None = None, by: Sequence[str] = STRATA
+    ledger: Ledger,
+    run: Run,
+    *,
+    gold: str | None = None,
+    by: Sequence[str] = STRATA,
+    prices: Mapping[str, Price] | None = None,
 ) -> Gathered:
     """Return the columns of a run and of the votes on it, from the ledger or the file `gold`.
 
-    The votes of a file are votes, or answers to handed-off tasks; `by` names tags.
+    The votes of a file are votes, or answers to handed-off tasks; `by` names tags. `prices`, by
+    model, are for replies that are stored without what they cost.
 
     Raises LedgerError for a run without judgments, InputError for a gold file with bad lines.
     """
@@ -65,7 +73,7 @@ def gather_in(
     pairs = judged_pairs(
         ledger, run.run_id, run.judge_keys, one_order=run.one_order, with_style=True
     )
-    expenses = expenses_of(run, reply_totals(ledger, run))
+    expenses = expenses_of(run, reply_totals(ledger, run), prices=prices)
     if not gold:
         return gather(run, pairs, bare_votes(ledger), by=by, expenses=expenses)
     given = read_gold(ledger, gold)
@@ -157,14 +165,16 @@ def _judge_gatherings(run: Run, expenses: Mapping[str, Expense]) -> list[JudgeGa
     ]
     if len(gathered) > 1:
         joint = joint_expense(expenses.values())
-        gathered.append(JudgeGathering(_panel_name(run), None, run, joint))
+        gathered.append(JudgeGathering(_joint_name(run), None, run, joint))
     return gathered
 
 
-def _panel_name(run: Run) -> str:
-    """Return the panel's name, told apart from a judge who bears it."""
-    is_taken = any(judge.name == PANEL for judge in run.judges)
-    return f"{PANEL} of {len(run.judges)}" if is_taken else PANEL
+def _joint_name(run: Run) -> str:
+    """Return the name of the panel or cascade, told apart from a judge who bears it."""
+    policy = policy_of(run.settings, run.judge_keys)
+    name = str(run.settings["policy"]["name"]) if policy.is_staged else PANEL
+    is_taken = any(judge.name == name for judge in run.judges)
+    return f"{name} of {len(run.judges)}" if is_taken else name
 
 
 def _provenance(run: Run, gold: str | None) -> dict[str, object]:

@@ -90,6 +90,7 @@ class Budget:
         """Spent, and reserved for what is in flight."""
         self._in_flight = 0
         self._is_priced = False
+        self._has_sent = False
         self._settled = asyncio.Event()
 
     @property
@@ -111,6 +112,11 @@ class Budget:
     def is_priced(self) -> bool:
         """Whether every model that was checked has a price, so that `spent.usd` is all there is."""
         return self._is_priced
+
+    @property
+    def has_sent(self) -> bool:
+        """Whether this job has sent a request, and so may have spent anything."""
+        return self._has_sent
 
     def check_models(self, models: Iterable[str]) -> None:
         """Raise ConfigError if money is limited and a model has no price."""
@@ -140,6 +146,7 @@ class Budget:
             raise self._exceeded(over, most)
         self._committed.add(most)
         self._in_flight += 1
+        self._has_sent = True
 
     async def reserve_when_settled(self, most: Spending) -> None:
         """Reserve, waiting while requests in flight may yet settle for less than they reserved.

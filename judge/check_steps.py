@@ -12,7 +12,8 @@ from judge.generators import Generator
 from judge.judging import Deferred, ResolvedJudge
 from judge.records import Judgment, Status
 from judge.suggestion import did_you_mean
-from prompts.template import VerdictFormat
+from prompts.criteria import Criteria
+from prompts.template import Rendered, VerdictFormat
 
 FIXED_SQLITE = (3, 51, 3)
 """The first version without the WAL-reset bug, by which two writers at once can lose a commit."""
@@ -78,13 +79,15 @@ def no_judge_step(*, has_generators: bool) -> Step:
     return Step("settings", Mark.FAILED, "no judge is set", remedy, exit_code=2)
 
 
-def template_step(judge: ResolvedJudge) -> Step:
-    """Return what a judge's prompt template is."""
+def template_step(judge: ResolvedJudge, example: Rendered) -> Step:
+    """Return what a judge's prompt template is; `example` is what it is asked in this check."""
     prompt = judge.prompt
     found = (
         f"template {prompt.name}, digest {prompt.digest}: shows {', '.join(sorted(prompt.holes))}; "
         f"{'ties allowed' if prompt.allows_tie else 'no ties'}"
     )
+    if prompt.criteria is not None:
+        found += f"; {_criteria_words(prompt.criteria, rated=prompt.rated)}"
     if prompt.needs_reference:
         found += "; only pairs with a reference answer can be asked"
     figures = {
@@ -93,6 +96,9 @@ def template_step(judge: ResolvedJudge) -> Step:
         "holes": sorted(prompt.holes),
         "allows_tie": prompt.allows_tie,
         "is_verbatim": prompt.is_verbatim,
+        "criteria": prompt.criteria.name if prompt.criteria else None,
+        "rated": list(prompt.rated),
+        "rendered": {"system": example.system, "user": example.user},
     }
     if not prompt.is_verbatim:
         return Step(subject_of(judge.name), Mark.OK, found, figures=figures)
@@ -103,6 +109,17 @@ def template_step(judge: ResolvedJudge) -> Step:
         remedy="use it to compare with published results, and a built-in prompt otherwise",
         figures=figures,
     )
+
+
+def _criteria_words(criteria: Criteria, *, rated: Sequence[str]) -> str:
+    held = {
+        "principles": len(criteria.principles),
+        "attributes": len(criteria.attributes),
+        "scores": len(criteria.scores),
+    }
+    words = ", ".join(f"{what}: {count}" for what, count in held.items() if count)
+    scale = f", rated from 1 to {criteria.scale}: {', '.join(rated)}" if rated else ""
+    return f"criteria {criteria.name} ({words}){scale}"
 
 
 def key_step(name: str, endpoint: Endpoint, problem: ConfigError | None) -> Step:

@@ -41,6 +41,7 @@ from judge.generators import Generator
 from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, request_of, resolve_judge
 from judge.ledger.store import Ledger
 from judge.loading import ENVIRONMENT_PREFIX, load_settings
+from judge.price_list import prices_of
 from judge.pricing import price_of
 from judge.records import Judgment, Order
 from judge.retry import RetryBudget, RetryPolicy
@@ -156,11 +157,12 @@ def _judge_steps(settings: Settings) -> Iterator[tuple[Step, ResolvedJudge | Non
         try:
             resolved = resolve_judge(judge, endpoint)
             if settings.run.budget_usd is not None:
-                price_of(judge.model, settings.prices)
+                price_of(judge.model, prices_of(settings))
         except ConfigError as error:
             yield failure(subject_of(judge.display_name), error, exit_code=2), None
         else:
-            yield template_step(resolved), resolved
+            example = resolved.prompt.render_pair(_shown(resolved.prompt))
+            yield template_step(resolved, example), resolved
     for generator in settings.generators:
         yield generator_step(generator, settings.endpoint_of(generator)), None
 

@@ -19,8 +19,8 @@ from pydantic import (
 
 from judge.errors import ConfigError
 from judge.generators import Generator
-from judge.labels import Rule
 from judge.pairing import PairingRules
+from judge.policies.rules import Confidence, PolicyRules
 from judge.pricing import Price
 from judge.suggestion import did_you_mean
 
@@ -179,6 +179,8 @@ class Judge(Table):
     top_logprobs: Annotated[Count, Field(le=20)] | None = 20
     """Alternatives of each token to ask the probabilities of, where the prompt wants a letter and
     nothing else; false or None asks for none. Not part of a judgment's identity."""
+    accept_above: Confidence | None = None
+    """In a cascade: the confidence from which on this judge's labels are final."""
 
     @field_validator("top_logprobs", mode="before")
     @classmethod
@@ -196,10 +198,9 @@ class Judge(Table):
         return {name: value for name, value in given.items() if value is not None}
 
 
-class Run(Table):
-    """What a run does with the replies."""
+class Run(PolicyRules):
+    """What a run asks, and what it does with the replies."""
 
-    rule: Rule = Rule.CONSERVATIVE
     max_dropped: Annotated[Number, Field(ge=0, le=1)] = 0.05
     """Share of the asks that may end without a verdict before the exit code says so."""
     budget_requests: Count | None = None
@@ -207,6 +208,11 @@ class Run(Table):
     budget_tokens: Count | None = None
     budget_usd: Annotated[Number, Field(gt=0)] | None = None
     """In US dollars, at the prices of the prices table or of the price list."""
+    until: Count | None = None
+    """Usable labels, first or second, until which prompts are answered and judged in waves."""
+    max_candidates_per_prompt: Count | None = None
+    """For `until`, once all prompts are answered; 4 times what the generators write where not
+    given."""
 
 
 class Batching(Table):

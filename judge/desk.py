@@ -157,19 +157,23 @@ async def in_passes(
     stop: Stop,
     *,
     is_once: bool = False,
+    more: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
     """Work through what is missing, and again while that gets somewhere.
 
-    What an endpoint could not answer in one pass is asked again in the next. `works` is told
-    whether the pass is the first.
+    What an endpoint could not answer in one pass is asked again in the next, unless `is_once`.
+    `works` is told whether the pass is the first; `more` tells after a pass whether its answers
+    raised new questions.
     """
     is_first = True
     while True:
         before = progress.judged
         progress.deferred.clear()
         await at_once(works(is_first))
-        got_nowhere = progress.judged == before
-        if is_once or stop.event.is_set() or not progress.deferred or got_nowhere:
+        is_wanted = bool(progress.deferred) and not is_once
+        if more is not None:
+            is_wanted = await more() or is_wanted
+        if stop.event.is_set() or not is_wanted or progress.judged == before:
             return
         is_first = False
 

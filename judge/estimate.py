@@ -1,6 +1,6 @@
 """What a job would take: calls, tokens, money and time. Pure; `judge.estimating` counts for it.
 
-All of it is an estimate: tokens are told from characters, replies from the room they are given.
+All of it is an estimate: replies are told from earlier ones, or else from the room they are given.
 """
 
 import math
@@ -10,13 +10,19 @@ from typing import Any
 
 from judge.config import Endpoint
 from judge.intake import IntakeReport
+from judge.price_list import Quote, batch_quote
 from judge.pricing import Price, Range, cost_range
 from judge.records import Order
+from judge.token_counting import RULE_OF_THUMB
 
 SHORTEST_REPLY_SHARE = 1 / 8
 """Of max_tokens: a judge that explains itself in a paragraph, given room for a page."""
 ASSUMED_LATENCY_S = 5.0
 """Where the ledger holds no reply of the judge to measure."""
+BY_ROOM = "1/8 of max_tokens to all of it"
+"""How long replies are taken to be where there are none to measure."""
+NOTHING = Range(0.0, 0.0, 0.0)
+MEASURED = "measured on the newest in the ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class JudgeEstimate:
     stored: int
     """Asks that the ledger has an answer to, which are not sent again."""
     calls: int
-    """Asks that would be sent."""
+    """Asks that would be sent, at most."""
     unaskable: int
     """Asks that the template cannot show, such as those without a reference answer."""
     prompt_tokens: Range
@@ -41,6 +47,23 @@ class JudgeEstimate:
     latency_s: float
     """Of one call."""
     is_latency_measured: bool
+    least_calls: int | None = None
+    """Asks that would be sent in any case; None where that is all of them."""
+    token_source: str = RULE_OF_THUMB
+    """How the tokens of prompts are counted, in words."""
+    reply_source: str = BY_ROOM
+    """How long replies are taken to be, in words."""
+    price: Price | None = None
+    """Per million tokens."""
+    price_source: str | None = None
+    """Where the price comes from, in words."""
+    dearer_above: int | None = None
+    """Prompt tokens above which a call costs more than is counted here."""
+    batch_usd: Range | None = None
+    """The price of the same calls in the provider's batches."""
+    batch_source: str | None = None
+    """How that is known, in words."""
+    is_batch_assumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +83,8 @@ class PromptSample:
     """One prompt as it would be sent."""
 
     judge: str
-    order: Order
-    """In the orientation in which the pair was given."""
+    order: Order | None
+    """In the orientation in which the pair was given; None for a prompt to answer."""
     system: str
     user: str
 
@@ -78,41 +101,57 @@ class Estimate:
     samples: tuple[PromptSample, ...]
     is_of_generating: bool = False
     """Whether prompts are answered, so that `judges` are generators and `contents` prompts."""
+    judging: "Estimate | None" = None
+    """Judging the pairs of the answers, where prompts are answered and there is a judge."""
+
+    @property
+    def stages(self) -> "tuple[Estimate, ...]":
+        """This, and the judging that follows it."""
+        return (self,) if self.judging is None else (self, self.judging)
+
+    @property
+    def askers(self) -> list[JudgeEstimate]:
+        """All judges and generators of all stages."""
+        return [asker for stage in self.stages for asker in stage.judges]
 
     @property
     def calls(self) -> int:
-        """Asks that would be sent, to all judges together."""
-        return sum(judge.calls for judge in self.judges)
+        """Asks that would be sent at most, to all together, as is everything below."""
+        return sum(asker.calls for asker in self.askers)
 
     @property
     def stored(self) -> int:
         """Asks that the ledger has an answer to."""
-        return sum(judge.stored for judge in self.judges)
+        return sum(asker.stored for asker in self.askers)
 
     @property
     def prompt_tokens(self) -> Range:
-        """Of all calls to all judges."""
-        return total([judge.prompt_tokens for judge in self.judges])
+        return total([asker.prompt_tokens for asker in self.askers])
 
     @property
     def reply_tokens(self) -> Range:
-        """Of all calls to all judges."""
-        return total([judge.reply_tokens for judge in self.judges])
+        return total([asker.reply_tokens for asker in self.askers])
 
     @property
     def usd(self) -> Range | None:
         """The price of all calls, None while a model that is called has no price."""
-        costs = [judge.usd for judge in self.judges if judge.calls]
-        known = [cost for cost in costs if cost is not None]
-        return total(known) if len(known) == len(costs) else None
+        return _known_total([asker.usd for asker in self.askers if asker.calls])
+
+    @property
+    def batch_usd(self) -> Range | None:
+        """The price of all calls in batches, None while that of one model is unknown."""
+        return _known_total([asker.batch_usd for asker in self.askers if asker.calls])
 
     @property
     def seconds(self) -> float:
         """Until the slowest endpoint is done; endpoints are asked at the same time."""
-        return max((endpoint.seconds for endpoint in self.endpoints), default=0.0)
+        return sum(
+            max((endpoint.seconds for endpoint in stage.endpoints), default=0.0)
+            for stage in self.stages
+        )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the estimate as JSON, schema "cost/1"."""
+        """Return the estimate as JSON, schema "cost/1". Totals are those of all stages."""
         return {
             "schema": "cost/1",
             "kind": "generate" if self.is_of_generating else "judge",
@@ -124,10 +163,12 @@ class Estimate:
             "prompt_tokens": self.prompt_tokens,
             "reply_tokens": self.reply_tokens,
             "usd": self.usd,
+            "batch_usd": self.batch_usd,
             "seconds": self.seconds,
             "judges": self.judges,
             "endpoints": self.endpoints,
             "samples": self.samples,
+            "judging": None if self.judging is None else self.judging.as_dict(),
         }
 
 
@@ -141,11 +182,21 @@ def reply_range(calls: int, max_tokens: int) -> Range:
     return Range(low=least, likely=math.sqrt(least * most), high=most)
 
 
-def price_range(price: Price | None, *, prompts: Range, replies: Range) -> Range | None:
-    """Return what calls cost in US dollars; None without a price."""
-    if price is None:
-        return None
-    return cost_range(price, input_tokens=prompts, output_tokens=replies)
+def priced(estimate: JudgeEstimate, quote: Quote | None, endpoint: Endpoint) -> dict[str, Any]:
+    """Return the fields of an estimate that tell money; none where its model has no price."""
+    if quote is None:
+        return {}
+    tokens = {"input_tokens": estimate.prompt_tokens, "output_tokens": estimate.reply_tokens}
+    batch = batch_quote(quote, endpoint)
+    return {
+        "usd": cost_range(quote.price, **tokens),
+        "price": quote.price,
+        "price_source": quote.source,
+        "dearer_above": quote.dearer_above,
+        "batch_usd": None if batch is None else cost_range(batch.price, **tokens),
+        "batch_source": None if batch is None else batch.source,
+        "is_batch_assumed": batch is not None and batch.is_assumed,
+    }
 
 
 def endpoint_estimate(
@@ -167,6 +218,16 @@ def endpoint_estimate(
         seconds=bounds[bound_by],
         bound_by=bound_by,
         max_in_flight=endpoint.max_in_flight,
+    )
+
+
+def endpoint_estimates(
+    endpoints: Mapping[str, Endpoint], askers: Sequence[JudgeEstimate]
+) -> tuple[EndpointEstimate, ...]:
+    """Return how long each endpoint would take that is asked, by name."""
+    return tuple(
+        endpoint_estimate(name, endpoints[name], [a for a in askers if a.endpoint == name])
+        for name in sorted({asker.endpoint for asker in askers})
     )
 
 
@@ -195,3 +256,8 @@ def total(ranges: Sequence[Range]) -> Range:
         likely=sum(r.likely for r in ranges),
         high=sum(r.high for r in ranges),
     )
+
+
+def _known_total(ranges: Sequence[Range | None]) -> Range | None:
+    known = [each for each in ranges if each is not None]
+    return total(known) if len(known) == len(ranges) else None

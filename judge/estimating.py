@@ -3,34 +3,44 @@
 The input is streamed and the ledger only read; memory does not grow with either.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from judge.config import Settings
 from judge.estimate import (
     ASSUMED_LATENCY_S,
+    BY_ROOM,
+    MEASURED,
+    NOTHING,
     Estimate,
     JudgeEstimate,
     PromptSample,
-    endpoint_estimate,
-    price_range,
+    endpoint_estimates,
+    priced,
     reply_range,
+    total,
 )
 from judge.formats.lines import BadLine
 from judge.formats.pairs import warnings_of
+from judge.generation import ResolvedGenerator
 from judge.identity import Content, canonical
 from judge.intake import CHUNK, CHUNK_CHARS, IntakeReport, selected_lines
 from judge.judging import ResolvedJudge, request_of, shown_of
-from judge.labels import Rule
-from judge.ledger.run_facts import readings_on, recent_latencies
+from judge.ledger.run_facts import readings_on
 from judge.ledger.seen import SeenIds
 from judge.ledger.store import Ledger
+from judge.measures import Measures, measures_of
 from judge.pipeline import JobInput, resolved_judges
-from judge.policy import BOTH_ORDERS, Question, missing_questions, single_order
-from judge.pricing import prompt_tokens, token_range
+from judge.policies.choice import most_asked, policy_of
+from judge.policies.fixed import FixedPolicy
+from judge.policy import Policy, Question
+from judge.price_list import Quote, quotes_of
+from judge.pricing import Range
 from judge.records import Order, Reading, Status
+from judge.run_identity import run_settings
+from judge.token_counting import TokenCounter
 from prompts.errors import PromptError
 from prompts.shown import Shown
 
@@ -39,13 +49,19 @@ SAMPLES = 2
 
 
 @dataclass(slots=True)
-class _Tally:
-    """What one judge would be asked, while it is counted."""
+class Tally:
+    """What one judge or generator would be asked, while it is counted."""
 
     stored: int = 0
     calls: int = 0
+    """At most."""
+    least_calls: int = 0
     unaskable: int = 0
-    tokens: int = 0
+    tokens: float = 0.0
+    """Of the prompts of all `calls`."""
+    least_tokens: float = 0.0
+    further: Range = NOTHING
+    """Tokens of those prompts that are not known well enough to be counted."""
 
 
 @dataclass(slots=True)
@@ -54,30 +70,44 @@ class _Counts:
 
     judges: Mapping[str, ResolvedJudge]
     """By judge key."""
-    one_order: bool
+    counters: Mapping[str, TokenCounter]
+    """By judge key."""
+    policy: Policy
+    most: FixedPolicy
+    """Asks at once all that `policy` may ever ask."""
     retry: frozenset[Status]
-    tallies: dict[str, _Tally] = field(init=False)
+    tallies: dict[str, Tally] = field(init=False)
     samples: list[PromptSample] = field(default_factory=list)
     contents: int = 0
 
     def __post_init__(self) -> None:
-        self.tallies = {key: _Tally() for key in self.judges}
+        self.tallies = {key: Tally() for key in self.judges}
 
     def add(self, content: Content, answered: Sequence[Reading]) -> None:
         """Count what is missing of one content."""
         self.contents += 1
-        orders = (single_order(content.content_id),) if self.one_order else BOTH_ORDERS
-        questions = missing_questions(answered, self.judges, orders=orders, retry=self.retry)
+        content_id, each = content.content_id, self.most.asks_per_pair // len(self.judges)
+        wanted = self.policy.next_questions(content_id, answered, retry=self.retry)
+        missing = self.most.next_questions(content_id, answered, retry=self.retry)
         for key, tally in self.tallies.items():
-            tally.stored += len(orders) - sum(q.judge_key == key for q in questions)
+            tally.stored += each - sum(question.judge_key == key for question in missing)
+        # A policy that is content with less wants nothing further, whatever might be asked.
+        questions, certain = (missing if wanted else []), frozenset(wanted)
         if questions:
             shown = shown_of(
                 content.prompt_json, content.reference, content.first_json, content.second_json
             )
             for question in questions:
-                self._add_question(question, shown, is_exchanged=content.is_exchanged)
+                self._add_question(
+                    question,
+                    shown,
+                    is_exchanged=content.is_exchanged,
+                    is_certain=question in certain,
+                )
 
-    def _add_question(self, question: Question, shown: Shown, *, is_exchanged: bool) -> None:
+    def _add_question(
+        self, question: Question, shown: Shown, *, is_exchanged: bool, is_certain: bool
+    ) -> None:
         judge, tally = self.judges[question.judge_key], self.tallies[question.judge_key]
         is_forward = question.order is Order.FORWARD
         try:
@@ -85,8 +115,12 @@ class _Counts:
         except PromptError:
             tally.unaskable += 1
             return
+        tokens = self.counters[question.judge_key].prompt(request_of(judge, rendered))
         tally.calls += 1
-        tally.tokens += prompt_tokens(request_of(judge, rendered))
+        tally.tokens += tokens
+        if is_certain:
+            tally.least_calls += 1
+            tally.least_tokens += tokens
         if len(self.samples) < SAMPLES:
             order = question.order.other if is_exchanged else question.order
             self.samples.append(PromptSample(judge.name, order, rendered.system, rendered.user))
@@ -107,13 +141,14 @@ def estimate_job(
     LedgerError as the job itself would.
     """
     judges = {judge.judge_key: judge for judge in resolved_judges(settings)}
-    counts = _Counts(judges, settings.run.rule is Rule.SINGLE_RANDOM, retry)
-    intake = IntakeReport()
     with ExitStack() as stack:
         seen = stack.enter_context(SeenIds())
         ledger = None
         if ledger_path.exists():
             ledger = stack.enter_context(Ledger(ledger_path, read_only=True))
+        measures = measures_of(ledger, list(judges.values()))
+        counts = _counts(judges, settings, measures, retry)
+        intake = IntakeReport()
         for chunk in _chunks(job, intake):
             by_id = {content.content_id: content for content in chunk}
             new = seen.add_new(by_id)
@@ -122,12 +157,81 @@ def estimate_job(
                 counts.add(by_id[content_id], answered.get(content_id, ()))
             if on_pairs is not None:
                 on_pairs(intake.pairs)
-        latencies = recent_latencies(ledger, list(judges)) if ledger else {}
     if not job.skip_bad_lines:
         intake.raise_if_bad(
             "nothing was sent; mend the lines, or leave them out with --skip-bad-lines"
         )
-    return _estimate(counts, intake, settings, latencies)
+    found = judge_estimates(judges.values(), counts.tallies, settings, measures)
+    return Estimate(
+        intake=intake,
+        contents=counts.contents,
+        judges=found,
+        endpoints=endpoint_estimates(settings.endpoints, found),
+        samples=tuple(counts.samples),
+    )
+
+
+def judge_estimates(
+    judges: Iterable[ResolvedJudge],
+    tallies: Mapping[str, Tally],
+    settings: Settings,
+    measures: Measures,
+) -> tuple[JudgeEstimate, ...]:
+    """Return what each judge would take, from what was counted of it, by judge key."""
+    quotes = quotes_of(settings)
+    return tuple(
+        asker_estimate(
+            judge,
+            tallies[judge.judge_key],
+            [judge.judge_key],
+            settings=settings,
+            measures=measures,
+            quote=quotes.get(judge.model),
+        )
+        for judge in judges
+    )
+
+
+def asker_estimate(
+    asker: ResolvedJudge | ResolvedGenerator,
+    tally: Tally,
+    keys: Collection[str],
+    *,
+    settings: Settings,
+    measures: Measures,
+    quote: Quote | None,
+) -> JudgeEstimate:
+    """Return what a judge or a generator would take that the ledger knows by these keys."""
+    counter, calls, least = measures.counter(asker.model), tally.calls, tally.least_calls
+    latency_s, reply = measures.latency_s(keys), measures.reply_tokens(keys)
+    replies = reply_range(calls, asker.max_tokens) if reply is None else reply.times(calls)
+    estimate = JudgeEstimate(
+        name=asker.name,
+        model=asker.model,
+        endpoint=asker.endpoint,
+        max_tokens=asker.max_tokens,
+        stored=tally.stored,
+        calls=calls,
+        least_calls=None if least == calls else least,
+        unaskable=tally.unaskable,
+        prompt_tokens=_from_least(
+            total([counter.range(tally.tokens), tally.further]), tally.least_tokens, tally.tokens
+        ),
+        reply_tokens=_from_least(replies, least, calls),
+        usd=None,
+        latency_s=ASSUMED_LATENCY_S if latency_s is None else latency_s,
+        is_latency_measured=latency_s is not None,
+        token_source=counter.source,
+        reply_source=BY_ROOM if reply is None else MEASURED,
+    )
+    endpoint = settings.endpoints[asker.endpoint]
+    return replace(estimate, **priced(estimate, quote, endpoint))
+
+
+def _from_least(most: Range, least_share: float, whole: float) -> Range:
+    """Return the range of something of which only a part is certain to be asked for."""
+    share = least_share / whole if whole else 1.0
+    return Range(share * most.low, (1 + share) / 2 * most.likely, most.high)
 
 
 def _chunks(job: JobInput, intake: IntakeReport) -> Iterator[list[Content]]:
@@ -150,44 +254,17 @@ def _chunks(job: JobInput, intake: IntakeReport) -> Iterator[list[Content]]:
     yield chunk
 
 
-def _estimate(
-    counts: _Counts, intake: IntakeReport, settings: Settings, latencies: Mapping[str, float]
-) -> Estimate:
-    judges = tuple(
-        _judge_estimate(judge, counts.tallies[key], settings, latencies.get(key))
-        for key, judge in counts.judges.items()
-    )
-    names = sorted({judge.endpoint for judge in judges})
-    return Estimate(
-        intake=intake,
-        contents=counts.contents,
+def _counts(
+    judges: Mapping[str, ResolvedJudge],
+    settings: Settings,
+    measures: Measures,
+    retry: frozenset[Status],
+) -> _Counts:
+    kept, keys = run_settings(settings, list(judges.values()), {}), list(judges)
+    return _Counts(
         judges=judges,
-        endpoints=tuple(
-            endpoint_estimate(
-                name, settings.endpoints[name], [j for j in judges if j.endpoint == name]
-            )
-            for name in names
-        ),
-        samples=tuple(counts.samples),
-    )
-
-
-def _judge_estimate(
-    judge: ResolvedJudge, tally: _Tally, settings: Settings, latency_s: float | None
-) -> JudgeEstimate:
-    prompts = token_range(tally.tokens)
-    replies = reply_range(tally.calls, judge.max_tokens)
-    return JudgeEstimate(
-        name=judge.name,
-        model=judge.model,
-        endpoint=judge.endpoint,
-        max_tokens=judge.max_tokens,
-        stored=tally.stored,
-        calls=tally.calls,
-        unaskable=tally.unaskable,
-        prompt_tokens=prompts,
-        reply_tokens=replies,
-        usd=price_range(settings.prices.get(judge.model), prompts=prompts, replies=replies),
-        latency_s=ASSUMED_LATENCY_S if latency_s is None else latency_s,
-        is_latency_measured=latency_s is not None,
+        counters={key: measures.counter(judge.model) for key, judge in judges.items()},
+        policy=policy_of(kept, keys),
+        most=most_asked(kept, keys),
+        retry=retry,
     )

@@ -26,8 +26,7 @@ from calibration.report.evidence import (
     steady_labels,
 )
 from judge.audit import Gathered
-from judge.labelling import label_of
-from judge.labels import Rule, resolve_label
+from judge.labelling import label_of, own_label
 from judge.ledger.evidence import PairTexts, WholeReply, pair_texts, votes_about, whole_replies
 from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
@@ -124,7 +123,7 @@ class _Reader:
             yield replace(
                 pair,
                 row=row,
-                **_said(run, pair_id, replies, is_exchanged=texts.is_exchanged),
+                **_said(run, texts, replies),
                 votes=tuple(cast[:MOST_VOTES]),
                 tally=dict(Counter(vote.preference for vote in cast)),
                 flags=tuple(flag for flag, mask in self.flags.items() if mask[row]),
@@ -182,18 +181,19 @@ def _answer(messages: Sequence[Message], model: str | None, most: int) -> Answer
 
 def _said(
     run: Run,
-    pair_id: str,
+    texts: PairTexts,
     replies: Sequence[tuple[WholeReply, ReplyEvidence]],
-    *,
-    is_exchanged: bool,
 ) -> dict[str, Any]:
     """Return what the judges said as the pair sees it, and the labels that it amounts to."""
+    is_exchanged = texts.is_exchanged
     oriented = [(r.reading.oriented(is_exchanged=is_exchanged), told) for r, told in replies]
     readings = [reading for reading, _ in oriented]
-    label = label_of(run, pair_id, readings)
+    label = label_of(
+        run, texts.pair_id, readings, content_id=texts.content_id, is_exchanged=is_exchanged
+    )
     own = {
-        judge.name: resolve_label(
-            pair_id, [r for r in readings if r.judge_key == judge.judge_key], rule=Rule(run.rule)
+        judge.name: own_label(
+            run, [r for r in readings if r.judge_key == judge.judge_key]
         ).outcome.value
         for judge in run.judges
     }

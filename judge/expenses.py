@@ -1,12 +1,17 @@
-"""What judging took, in calls, money, time and tokens. Pure."""
+"""What judging took, in calls, money, time and tokens. Pure.
+
+What a reply cost is stored with it. Prices are for replies that were stored without: from a time
+when the price was not known, or made elsewhere.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from calibration.report.columns import Expense
-from judge.ledger.run_facts import ReplyTotals
+from judge.ledger.run_facts import NO_TOKENS, ReplyTotals
 from judge.ledger.runs import Run
-from judge.pricing import Price, Usage, cost_usd
+from judge.pricing import Price, cost_usd
+from judge.records import Outcome
 
 Number = TypeVar("Number", int, float)
 
@@ -16,7 +21,8 @@ def expenses_of(
 ) -> dict[str, Expense]:
     """Return judge key -> what the judgments of each judge of the run took, where there are any.
 
-    Where no endpoint told the cost, it is that of the tokens if `prices` has the judge's model.
+    Where replies are stored without their cost, it is that of their tokens if `prices` has the
+    judge's model, and otherwise the whole cost is unknown.
     """
     given = prices or {}
     return {
@@ -40,11 +46,30 @@ def joint_expense(expenses: Iterable[Expense]) -> Expense | None:
     )
 
 
+def usd_per_1000_labels(expense: Expense | None, outcomes: Mapping[str, int]) -> float | None:
+    """Return US dollars for 1,000 usable labels: a first or a second answer that is better.
+
+    `outcomes` counts pairs by label outcome. None where the cost is unknown or no label is usable.
+    """
+    usable = outcomes.get(Outcome.FIRST, 0) + outcomes.get(Outcome.SECOND, 0)
+    if expense is None or expense.usd is None or not usable:
+        return None
+    return 1000 * expense.usd / usable
+
+
 def _expense(totals: ReplyTotals, price: Price | None) -> Expense:
-    usd, made = totals.cost_usd, totals.output_tokens
-    if usd is None and price and totals.input_tokens is not None and made is not None:
-        usd = cost_usd(price, Usage(totals.input_tokens, made))
-    return Expense(totals.judgments, usd, totals.latency_s, totals.input_tokens, made)
+    usd: float | None = totals.cost_usd
+    if totals.unpriced is None or (price is None and totals.unpriced != NO_TOKENS):
+        usd = None
+    elif price is not None:
+        usd = totals.cost_usd + cost_usd(price, totals.unpriced)
+    return Expense(
+        judgments=totals.judgments,
+        usd=usd,
+        seconds=totals.latency_s,
+        input_tokens=totals.input_tokens,
+        output_tokens=totals.output_tokens,
+    )
 
 
 def _total(values: Sequence[Number | None]) -> Number | None:

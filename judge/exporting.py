@@ -4,7 +4,7 @@ Nothing disappears: pairs = exported + left out by reason, checked before a file
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,8 +20,10 @@ from judge.formats.trl import trl_row
 from judge.labelling import count_outcomes, labelled_texts, name_outcome, run_pairs_of
 from judge.labels import PENDING
 from judge.ledger.facts import votes_on
-from judge.ledger.runs import IMPORT_RUN, Run, count_pairs, find_run
+from judge.ledger.rated import rated_attributes
+from judge.ledger.runs import IMPORT_RUN, ROUNDS_RUN, Run, count_pairs, find_run
 from judge.ledger.store import Ledger
+from judge.margins import MarginSource
 from judge.records import Label, Pair
 
 UNDECIDED_PENDING = f"undecided: {PENDING}"
@@ -64,6 +66,10 @@ class Manifest:
     left_out: dict[str, int]
     """Pairs that are not in the file, by outcome or reason."""
     judges: list[dict[str, Any]]
+    margin: str | None
+    """What the column of that name is made of; None for labels, which hold all there is."""
+    attributes: list[str]
+    """Those whose ratings are columns."""
     agreement: dict[str, Any] | None
     """S1 and S2 with human votes, where there are any; with intervals clustered by prompt."""
     created_at: str
@@ -77,11 +83,14 @@ def export_ledger(
     style: Style = Style.CONVERSATIONAL,
     run_id: str = "latest",
     is_partial_allowed: bool = False,
+    margin: MarginSource = MarginSource.PROBABILITY,
+    with_attributes: bool = False,
 ) -> Manifest:
     """Write the pairs of a run to `out` and return its manifest, written beside it.
 
     Only pairs that one answer won become preferences; ties, inconsistent and undecided pairs are
-    counted. Raises LedgerError while asks are pending, unless a partial export is allowed.
+    counted. Raises LedgerError while asks are pending, unless a partial export is allowed, and
+    ConfigError where `margin` or `with_attributes` ask for what the judges did not give.
     """
     with Ledger(ledger_path, read_only=True) as ledger:
         if out.exists() and out.samefile(ledger_path):
@@ -92,7 +101,9 @@ def export_ledger(
             raise LedgerError(
                 f"run {run.run_id}: {unfinished}, or export what there is with --partial"
             )
-        file, left_out = _write_file(ledger, run, out, _row_maker(to, style))
+        attributes = _attributes(ledger, run) if with_attributes else ()
+        row = _row_maker(to, style, margin=margin, attributes=attributes)
+        file, left_out = _write_file(ledger, run, out, row)
         manifest = Manifest(
             file=out.name,
             format=to.value,
@@ -105,6 +116,8 @@ def export_ledger(
             pairs=file.rows + left_out.total(),
             left_out=dict(sorted(left_out.items())),
             judges=[asdict(judge) for judge in run.judges],
+            margin=margin.value if to is ExportFormat.TRL else None,
+            attributes=list(attributes),
             agreement=_agreement(ledger, run),
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -127,15 +140,31 @@ def _unfinished(ledger: Ledger, run: Run) -> str | None:
         missing = f"{pending} pairs lack a reply in both orders; import the missing judgments"
         return missing if pending else None
     if not run.is_complete:
-        return f"its input was not read to the end; {again} it"
+        is_growing = run.kind == ROUNDS_RUN
+        why = "further rounds follow" if is_growing else "its input was not read to the end"
+        return f"{why}; {again} it"
     return f"{pending} pairs still wait for a judgment; {again} them" if pending else None
 
 
-def _row_maker(to: ExportFormat, style: Style) -> RowMaker:
+def _attributes(ledger: Ledger, run: Run) -> tuple[str, ...]:
+    found = rated_attributes(ledger, run.run_id, run.judge_keys)
+    if not found:
+        raise ConfigError(
+            f"run {run.run_id}: its judges rated no attributes, so there are no columns to write; "
+            "judge with the prompt pair-ratings, or leave out --attributes"
+        )
+    return found
+
+
+def _row_maker(
+    to: ExportFormat, style: Style, *, margin: MarginSource, attributes: Sequence[str]
+) -> RowMaker:
     if to is ExportFormat.LABELS:
         return lambda pair, label: label_row(label)
     is_conversational = style is Style.CONVERSATIONAL
-    return lambda pair, label: trl_row(pair, label, conversational=is_conversational)
+    return lambda pair, label: trl_row(
+        pair, label, conversational=is_conversational, margin=margin, attributes=attributes
+    )
 
 
 def _write_file(

@@ -5,18 +5,22 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from judge.budget import Budget
+from judge.accounts import check_prices
 from judge.config import Settings
 from judge.desk import Stop
 from judge.endpoints import LocalEngines
 from judge.errors import ConfigError
+from judge.first_pass import check_first_pass, first_pass_settings, second_pass_settings
 from judge.formats.lines import Line
 from judge.formats.prompts import InputKind, kind_of_input, read_prompts
-from judge.generating import GenerateResult, generate_job
+from judge.generating import GenerateResult
 from judge.intake import IntakeReport
+from judge.pairing import Strategy
 from judge.pipeline import JobInput, RunResult, ready_judges, run_job
 from judge.progress import Progress
+from judge.prompt_job import Part, PromptJob, contest_of, judge_candidates, unjudged
 from judge.records import Status
+from judge.until import label_until
 
 
 async def label_input(
@@ -28,37 +32,45 @@ async def label_input(
     stop: Stop | None = None,
     on_start: Callable[[Progress, IntakeReport], None] | None = None,
     on_generated: Callable[[GenerateResult], None] | None = None,
+    on_part: Callable[[Part], None] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> RunResult:
     """Judge an input of pairs, or of prompts whose candidates are generated and paired first.
 
-    The pairs of prompts are kept beside the ledger, and the budgets cover both parts. `on_start`
-    is called at the start of each part, `on_generated` between them. Otherwise as `run_job`.
+    The pairs of prompts are kept beside the ledger, or selected in it where labels decide which
+    there are; the budgets cover all parts. `on_start` is called at the start of each part,
+    `on_generated` behind candidates, `on_part` before what follows. Otherwise as `run_job`.
     """
     is_table = job.mapping is not None  # its map names the answers, whatever the columns are
     if is_table or not await asyncio.to_thread(needs_candidates, job.path, settings):
+        if settings.run.until is not None:
+            raise ConfigError(
+                f"{job.path}: holds pairs, and until = {settings.run.until} is for prompts, which "
+                "can be given further answers; leave it out"
+            )
         return await run_job(
             job, settings, ledger_path,
             retry=retry, stop=stop, on_start=on_start, environ=environ,
         )  # fmt: skip
-    stop = stop or Stop()
     _check_judges(settings, environ)
     async with LocalEngines() as engines:
-        generated = await generate_job(
-            job.path, settings, ledger_path,
-            selection=job.selection, skip_bad_lines=job.skip_bad_lines,
-            stop=stop, on_start=on_start, engines=engines, environ=environ,
+        prompt_job = PromptJob(
+            job, settings, ledger_path, stop or Stop(), engines, environ,
+            retry=retry, on_start=on_start, on_generated=on_generated, on_part=on_part,
         )  # fmt: skip
-        if on_generated:
-            on_generated(generated)
-        if generated.out is None or not generated.pairs.pairs or stop.event.is_set():
-            return _unjudged(generated, settings)
-        await engines.keep_only({judge.endpoint for judge in settings.judges})
-        return await run_job(
-            JobInput(str(generated.out)), settings, ledger_path,
-            retry=retry, stop=stop, on_start=on_start, generated=generated,
-            engines=engines, environ=environ,
-        )  # fmt: skip
+        return await _label_prompts(prompt_job)
+
+
+async def _label_prompts(job: PromptJob) -> RunResult:
+    if job.settings.run.until is not None:
+        return await label_until(job, job.settings.run.until)
+    generated = await job.generate()
+    if generated.progress.pending or not generated.pairs.pairs or job.stop.event.is_set():
+        return unjudged(generated, job.settings)
+    if job.settings.pairing.has_rounds:
+        contest = contest_of(generated.run_id, job.settings)
+        return await judge_candidates(job, generated, contest)
+    return await job.judge(JobInput(str(generated.out)), generated)
 
 
 def needs_candidates(path: str, settings: Settings) -> bool:
@@ -83,24 +95,9 @@ def needs_candidates(path: str, settings: Settings) -> bool:
 
 def _check_judges(settings: Settings, environ: Mapping[str, str]) -> None:
     """Raise ConfigError where nothing could be judged, before anything is paid for."""
+    if settings.pairing.strategy is Strategy.BEST_WORST:
+        check_first_pass(settings)
+        ready_judges(first_pass_settings(settings), environ)
+        ready_judges(second_pass_settings(settings), environ)
     judges, _ = ready_judges(settings, environ)
-    budget = Budget(usd=settings.run.budget_usd, prices=settings.prices)
-    budget.check_models(judge.model for judge in judges)
-
-
-def _unjudged(generated: GenerateResult, settings: Settings) -> RunResult:
-    return RunResult(
-        run_id=generated.run_id,
-        ledger=generated.ledger,
-        intake=generated.intake,
-        progress=generated.progress,
-        outcomes={},
-        rule=settings.run.rule.value,
-        seconds=generated.seconds,
-        max_dropped=settings.run.max_dropped,
-        spent=generated.spent,
-        cause=generated.cause,
-        is_interrupted=generated.is_interrupted,
-        generated=generated,
-        is_judged=False,
-    )
+    check_prices(settings, (judge.model for judge in judges))

@@ -5,8 +5,6 @@ candidates, so other pairing rules never pay a generator again.
 """
 
 import asyncio
-import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -17,32 +15,41 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from judge.budget import Budget, Spending
+from judge.accounts import generation_account
+from judge.budget import Spending
 from judge.candidate_asking import GeneratorPool, ask_for_candidates
 from judge.config import Settings
 from judge.desk import Stop, calm_collector
-from judge.endpoints import LocalEngines, check_rates, keys_of, open_endpoint
-from judge.errors import ConfigError, EndpointError, EvenhandError
+from judge.endpoints import LocalEngines, open_endpoint
+from judge.errors import EndpointError, EvenhandError
 from judge.generation import (
     GenerationStatus,
     ResolvedGenerator,
     Slot,
-    refuse_twins,
-    resolve_generator,
     slots_of,
 )
 from judge.generators import complaints, generator_warnings
-from judge.intake import IntakeReport, Selection, input_digest
+from judge.intake import IntakeReport, Selection
 from judge.ledger.candidates import count_generations, count_prompts, tally_generator
 from judge.ledger.runs import begin_run, complete_run
-from judge.ledger.spending import spent_on_generations
 from judge.ledger.store import Ledger
 from judge.pair_writing import PairCounts, check_out, pairs_path, write_pairs
 from judge.pairing import PairingRules
+from judge.price_list import price_warnings
 from judge.progress import Progress
 from judge.prompt_reading import read_prompt_file
+from judge.ready_generators import generation_run_id, names_of, ready_generators
 
 KIND = "generate"
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """A part of the prompts, the earliest, that is asked about while more may follow."""
+
+    prompts: int
+    before: Spending
+    """What other parts of the job have spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,8 @@ class GenerateResult:
     run_id: str
     ledger: Path
     out: Path | None
-    """Where the pairs were written; None while candidates are missing."""
+    """Where the pairs were written; None while candidates are missing, and where labels decide
+    which pairs there are."""
     intake: IntakeReport
     progress: Progress
     pairs: PairCounts
@@ -99,27 +107,34 @@ async def generate_job(
     stop: Stop | None = None,
     on_start: Callable[[Progress, IntakeReport], None] | None = None,
     engines: LocalEngines | None = None,
+    wave: Wave | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> GenerateResult:
     """Ask every generator about every prompt, then write the pairs of the candidates to `out`.
 
     Without `out` they go beside the ledger. Resumes by itself; pairs are written once no candidate
     is missing. `on_start` is handed the counts and what reading the prompts found, before anything
-    is asked. `engines` keeps the models that are loaded for whoever asks them next. Raises
-    ConfigError, InputError or LedgerError before anything is asked, and LedgerError when the ledger
-    cannot be written any more.
+    is asked. `engines` keeps the models that are loaded for whoever asks them next. With a `wave`
+    only its prompts are answered, and no pairs are written. Raises ConfigError, InputError or
+    LedgerError before anything is asked, and LedgerError when the ledger cannot be written any
+    more.
     """
     stop, selection = stop or Stop(), selection or Selection()
     started = asyncio.get_running_loop().time()
-    generators, keys = _ready_generators(settings, environ)
+    generators, keys = ready_generators(settings, environ)
     if out is not None:
         check_out(out, prompts)
     with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:
-        run_id = _run_id(prompts, selection, generators)
-        prepare = partial(_prepare, ledger, run_id, prompts, selection, settings, skip_bad_lines)
+        run_id = generation_run_id(prompts, selection, generators, in_waves=wave is not None)
+        prepare = partial(
+            _prepare, ledger, run_id, prompts, selection, settings, skip_bad_lines, wave
+        )
         intake = await asyncio.to_thread(prepare)
         progress = _counted(reader, run_id, generators)
-        budget = progress.budget = _budget(reader, run_id, settings)
+        before = wave.before if wave is not None else None
+        account = generation_account(reader, run_id, settings, before=before)
+        progress.budget = account.budget
+        intake.warn(price_warnings(settings))
         if on_start:
             on_start(progress, intake)
         cause: EndpointError | None = None
@@ -128,8 +143,13 @@ async def generate_job(
                 ledger, reader, settings, generators, keys,
                 progress=progress, stop=stop, engines=engines,
             )  # fmt: skip
-        out = None if progress.pending else out or pairs_path(ledger_path, run_id)
-        conclude = partial(_conclude, reader, run_id, generators, settings.pairing, out)
+        account.close(ledger)
+        is_written = not (progress.pending or wave or settings.pairing.has_rounds)
+        out = (out or pairs_path(ledger_path, run_id)) if is_written else None
+        is_whole = not progress.pending
+        conclude = partial(
+            _conclude, reader, run_id, generators, settings.pairing, out, is_whole=is_whole
+        )
         with progress.at_stage("pairing"):
             conclusion = await asyncio.to_thread(conclude)
     return GenerateResult(
@@ -141,42 +161,12 @@ async def generate_job(
         pairs=conclusion.pairs,
         statuses=conclusion.statuses,
         complaints=conclusion.complaints,
-        spent=budget.spent,
+        spent=account.budget.spent,
         seconds=asyncio.get_running_loop().time() - started,
         max_dropped=settings.run.max_dropped,
         cause=cause or stop.cause,
         is_interrupted=stop.event.is_set() and stop.cause is None,
     )
-
-
-def resolved_generators(settings: Settings) -> tuple[ResolvedGenerator, ...]:
-    """Return the generators ready to ask; ConfigError where one is unusable."""
-    if not settings.generators:
-        raise ConfigError(
-            "no generator is set; add a [[generators]] table to the config, with model and n, or "
-            "give --model and --n"
-        )
-    generators = tuple(resolve_generator(g, settings.endpoint_of(g)) for g in settings.generators)
-    refuse_twins(generators)
-    check_rates(settings, generators)
-    return generators
-
-
-def _ready_generators(
-    settings: Settings, environ: Mapping[str, str]
-) -> tuple[tuple[ResolvedGenerator, ...], dict[str, SecretStr | None]]:
-    """Return the generators and the keys of their endpoints; ConfigError where one is unusable."""
-    generators = resolved_generators(settings)
-    return generators, keys_of(settings, sorted({g.endpoint for g in generators}), environ)
-
-
-def _run_id(prompts: str, selection: Selection, generators: Sequence[ResolvedGenerator]) -> str:
-    identity = {
-        "input": input_digest(prompts),
-        "selection": asdict(selection),
-        "slots": [asdict(slot) for slot in slots_of(generators)],
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _prepare(
@@ -186,6 +176,7 @@ def _prepare(
     selection: Selection,
     settings: Settings,
     skip_bad_lines: bool,
+    wave: Wave | None,
 ) -> IntakeReport:
     run = begin_run(
         ledger,
@@ -197,10 +188,12 @@ def _prepare(
         now=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
     report = IntakeReport(pairs=count_prompts(ledger, run_id))
-    if not run.is_complete:
+    up_to = wave.prompts if wave is not None else None
+    if not run.is_complete or up_to is not None:
         report = read_prompt_file(
-            ledger, run_id, prompts, selection=selection, skip_bad_lines=skip_bad_lines
-        )
+            ledger, run_id, prompts,
+            selection=selection, skip_bad_lines=skip_bad_lines, up_to=up_to,
+        )  # fmt: skip
         complete_run(ledger, run_id)
     report.warn(generator_warnings(settings.generators))
     return report
@@ -212,19 +205,6 @@ def _counted(reader: Ledger, run_id: str, generators: Sequence[ResolvedGenerator
     total = len(slots) * count_prompts(reader, run_id)
     stored = sum(count_generations(reader, run_id, slots).values())
     return Progress(run_id=run_id, kind=KIND, total=total, stored_before=stored)
-
-
-def _budget(reader: Ledger, run_id: str, settings: Settings) -> Budget:
-    limits = settings.run
-    budget = Budget(
-        requests=limits.budget_requests,
-        tokens=limits.budget_tokens,
-        usd=limits.budget_usd,
-        prices=settings.prices,
-        spent=spent_on_generations(reader, run_id, settings.prices),
-    )
-    budget.check_models(generator.model for generator in settings.generators)
-    return budget
 
 
 async def _ask(
@@ -287,8 +267,13 @@ def _conclude(
     generators: Sequence[ResolvedGenerator],
     rules: PairingRules,
     out: Path | None,
+    *,
+    is_whole: bool,
 ) -> _Conclusion:
-    """Look over the replies of a run, and write the pairs of its candidates to `out`, if any."""
+    """Look over the replies of a run, and count the pairs of its candidates where none is missing.
+
+    They are written to `out`, if any.
+    """
     slots: tuple[Slot, ...] = slots_of(generators)
     useless = {
         status.value: count
@@ -301,5 +286,7 @@ def _conclude(
         for generator in generators
         for complaint in complaints(generator.name, tally_generator(reader, run_id, generator))
     ]
-    pairs = write_pairs(reader, run_id, slots, rules, out) if out is not None else PairCounts()
+    pairs = PairCounts()
+    if is_whole:
+        pairs = write_pairs(reader, run_id, slots, rules, out, names=names_of(generators))
     return _Conclusion(useless, tuple(told), out, pairs)

@@ -245,7 +245,8 @@ def _generation(
         sample=ask.slot.sample,
         model=ask.generator.model,
         sampling=_asked(ask),
-        text=reply.text if reply else "",
+        # Candidates are written into a file of pairs, which may hold no NUL character.
+        text=reply.text.replace("\0", "\ufffd") if reply else "",
         status=status,
         reason=reason,
         finish_reason=reply.finish_reason if reply else None,

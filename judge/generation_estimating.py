@@ -1,29 +1,69 @@
-"""Counting what generating candidates would take. Sends nothing and writes nothing."""
+"""Counting what answering prompts would take, and judging the answers. Sends and writes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from judge.config import Settings
-from judge.estimate import (
-    ASSUMED_LATENCY_S,
-    Estimate,
-    JudgeEstimate,
-    endpoint_estimate,
-    price_range,
-    reply_range,
-)
+from judge.estimate import Estimate, PromptSample, endpoint_estimates
+from judge.estimating import SAMPLES, Tally, asker_estimate
 from judge.formats.lines import BadLine
 from judge.formats.prompts import InputKind, require_kind
-from judge.generating import resolved_generators
-from judge.generation import ResolvedGenerator, asks_of, prompt_key, request_of, slots_of
+from judge.generation import (
+    GenerationAsk,
+    ResolvedGenerator,
+    Slot,
+    asks_of,
+    prompt_key,
+    request_of,
+    slots_of,
+)
 from judge.intake import IntakeReport, Selection
+from judge.judging_estimating import UnansweredCounts, unanswered_counts
 from judge.ledger.candidates import stored_slots
 from judge.ledger.seen import SeenIds
 from judge.ledger.store import Ledger
-from judge.pricing import prompt_tokens, token_range
+from judge.measures import Measures, measures_of
+from judge.pipeline import resolved_judges
+from judge.price_list import quotes_of
 from judge.prompt_reading import CHUNK, selected_prompts
+from judge.ready_generators import resolved_generators
 from judge.records import Prompt
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What generators would be asked, counted while prompts go by."""
+
+    generators: Sequence[ResolvedGenerator]
+    measures: Measures
+    judging: UnansweredCounts | None
+    tallies: dict[str, Tally] = field(init=False)
+    """By generator name."""
+    samples: list[PromptSample] = field(default_factory=list)
+    contents: int = 0
+
+    def __post_init__(self) -> None:
+        self.tallies = {generator.name: Tally() for generator in self.generators}
+
+    def add(self, key: str, prompt: Prompt, missing: frozenset[Slot]) -> None:
+        """Count what is missing of one prompt."""
+        self.contents += 1
+        for generator in self.generators:
+            self.tallies[generator.name].stored += generator.n
+        for ask in asks_of(key, prompt.messages, self.generators, missing):
+            tally = self.tallies[ask.generator.name]
+            tokens = self.measures.counter(ask.generator.model).prompt(request_of(ask))
+            tally.stored -= 1
+            tally.calls += 1
+            tally.least_calls += 1
+            tally.tokens += tokens
+            tally.least_tokens += tokens
+            if len(self.samples) < SAMPLES:
+                self.samples.append(_sample(ask))
+        if self.judging is not None:
+            self.judging.add(prompt)
 
 
 def estimate_generation(
@@ -33,56 +73,74 @@ def estimate_generation(
     *,
     selection: Selection,
     skip_bad_lines: bool = False,
+    with_judging: bool = True,
 ) -> Estimate:
     """Return what answering every prompt would take, given what the ledger already holds.
 
-    Judging the pairs is not in it: what they weigh depends on the answers. Raises ConfigError,
-    InputError and LedgerError as the job itself would.
+    `with_judging` adds what judging the answers would take, where there is a judge: as if no
+    answer were like another, and none of the pairs judged. Raises ConfigError, InputError and
+    LedgerError as the job itself would.
     """
     require_kind(prompts, InputKind.PROMPTS)
     generators = resolved_generators(settings)
+    judges = resolved_judges(settings) if with_judging and settings.judges else ()
     slots = slots_of(generators)
-    calls = {generator.name: 0 for generator in generators}
-    tokens = dict(calls)
-    contents = 0
     intake = IntakeReport()
     with ExitStack() as stack:
         seen = stack.enter_context(SeenIds())
         ledger = None
         if ledger_path.exists():
             ledger = stack.enter_context(Ledger(ledger_path, read_only=True))
+        measures = measures_of(ledger, judges, generators)
+        judging = unanswered_counts(judges, generators, settings, measures) if judges else None
+        counts = _Counts(generators, measures, judging)
         for chunk in _chunks(prompts, selection, intake):
             by_key = {prompt_key(prompt.messages): prompt for prompt in chunk}
             new = seen.add_new(by_key)
-            contents += len(new)
             stored = stored_slots(ledger, new, slots) if ledger else {}
             for key in new:
                 missing = frozenset(slots) - stored.get(key, frozenset())
-                for ask in asks_of(key, by_key[key].messages, generators, missing):
-                    calls[ask.generator.name] += 1
-                    tokens[ask.generator.name] += prompt_tokens(request_of(ask))
+                counts.add(key, by_key[key], missing)
     if not skip_bad_lines:
         intake.raise_if_bad(
             "nothing was sent; mend the lines, or leave them out with --skip-bad-lines"
         )
+    return _estimate(counts, settings, intake)
+
+
+def _estimate(counts: _Counts, settings: Settings, intake: IntakeReport) -> Estimate:
+    quotes = quotes_of(settings)
     found = tuple(
-        _estimate(g, settings, calls=calls[g.name], tokens=tokens[g.name], contents=contents)
-        for g in generators
+        asker_estimate(
+            generator,
+            counts.tallies[generator.name],
+            generator.variants,
+            settings=settings,
+            measures=counts.measures,
+            quote=quotes.get(generator.model),
+        )
+        for generator in counts.generators
     )
-    names = sorted({generator.endpoint for generator in generators})
     return Estimate(
         intake=intake,
-        contents=contents,
+        contents=counts.contents,
         judges=found,
-        endpoints=tuple(
-            endpoint_estimate(
-                name, settings.endpoints[name], [e for e in found if e.endpoint == name]
-            )
-            for name in names
-        ),
-        samples=(),
+        endpoints=endpoint_estimates(settings.endpoints, found),
+        samples=tuple(counts.samples),
         is_of_generating=True,
+        judging=None if counts.judging is None else counts.judging.estimate(counts.contents),
     )
+
+
+def _sample(ask: GenerationAsk) -> PromptSample:
+    """Return a prompt as it would be sent: its system message, then each message under its role."""
+    conversation = request_of(ask).conversation
+    system = [message.content for message in conversation if message.role == "system"]
+    others = [message for message in conversation if message.role != "system"]
+    user = others[0].content
+    if len(others) > 1:
+        user = "\n\n".join(f"{message.role}: {message.content}" for message in others)
+    return PromptSample(ask.generator.name, None, "\n\n".join(system), user)
 
 
 def _chunks(path: str, selection: Selection, intake: IntakeReport) -> Iterator[list[Prompt]]:
@@ -97,24 +155,3 @@ def _chunks(path: str, selection: Selection, intake: IntakeReport) -> Iterator[l
             yield chunk
             chunk = []
     yield chunk
-
-
-def _estimate(
-    generator: ResolvedGenerator, settings: Settings, *, calls: int, tokens: int, contents: int
-) -> JudgeEstimate:
-    prompts = token_range(tokens)
-    replies = reply_range(calls, generator.max_tokens)
-    return JudgeEstimate(
-        name=generator.name,
-        model=generator.model,
-        endpoint=generator.endpoint,
-        max_tokens=generator.max_tokens,
-        stored=generator.n * contents - calls,
-        calls=calls,
-        unaskable=0,
-        prompt_tokens=prompts,
-        reply_tokens=replies,
-        usd=price_range(settings.prices.get(generator.model), prompts=prompts, replies=replies),
-        latency_s=ASSUMED_LATENCY_S,
-        is_latency_measured=False,
-    )

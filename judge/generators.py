@@ -127,11 +127,24 @@ def check_generators(generators: Sequence[Generator], rules: PairingRules) -> No
     if rules.strategy is Strategy.BASELINE and rules.baseline not in models:
         hint = did_you_mean(rules.baseline or "", models) or f"; models are: {', '.join(models)}"
         raise ConfigError(f'pairing: baseline "{rules.baseline}" is no generator\'s model{hint}')
+    if rules.strategy is Strategy.ON_POLICY:
+        _check_on_policy([generator.display_name for generator in generators], rules)
     if len(models) == 1 and (rules.across_models or rules.strategy is Strategy.BASELINE):
         rule = "across_models" if rules.across_models else "strategy baseline"
         raise ConfigError(
             f'pairing: {rule} needs two models, and all generators are "{models[0]}"; '
             "add a generator with another model"
+        )
+
+
+def _check_on_policy(names: Sequence[str], rules: PairingRules) -> None:
+    if rules.on_policy not in names:
+        hint = did_you_mean(rules.on_policy or "", names) or f"; generators are: {', '.join(names)}"
+        raise ConfigError(f'pairing: on_policy "{rules.on_policy}" is no generator{hint}')
+    if len(names) == 1:
+        raise ConfigError(
+            f'pairing: strategy on_policy needs a second generator to compare "{names[0]}" with; '
+            "add a [[generators]] table, with another name where the model is the same"
         )
 
 

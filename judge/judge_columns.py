@@ -10,12 +10,15 @@ import numpy.typing as npt
 
 from calibration.position import Repetitions, TwoOrders
 from calibration.report.columns import PANEL_HAS_NO_ORDER, Expense, JudgeColumns
-from judge.labelling import label_of
-from judge.labels import PENDING, Rule, order_preferences, resolve_label
+from judge.labelling import label_of_pair, own_label
+from judge.labels import PENDING, Rule, order_preferences
 from judge.ledger.facts import JudgedPair
 from judge.ledger.runs import Run
-from judge.policy import BOTH_ORDERS
+from judge.policies.choice import policy_of
+from judge.policies.majority import majority_readings
+from judge.policy import BOTH_ORDERS, Policy
 from judge.records import Label, Outcome, Preference, Reading, Status, preference_from
+from judge.soft import probable_verdict
 
 ONE_ORDER = "one order was asked"
 
@@ -24,14 +27,19 @@ _OUTCOMES = {Outcome.FIRST: 1, Outcome.SECOND: -1, Outcome.TIE: 0, Outcome.INCON
 _ERRORS = frozenset(status.value for status in Status)
 
 Pattern: TypeAlias = tuple[tuple[Any, ...], ...]
-"""Everything that decides a label; the same few patterns stand for any number of pairs."""
+"""What was said and what it amounts to; the same few patterns stand for any number of pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
     """What one pattern of readings amounts to."""
 
-    label: Label
+    outcome: Outcome
+    reason: str | None
+    probability: float | None
+    """Of the first candidate; token probabilities make it differ from pair to pair."""
+    is_probable: bool
+    """Whether a probability of these readings states how sure the judges are."""
     judgments: int
     statuses: Counter[Status]
     forward: Preference | None
@@ -53,25 +61,43 @@ class JudgeGathering:
     _said: list[_Said] = field(default_factory=list)
     _rows: list[int] = field(default_factory=list)
     """For each pair, the place of its pattern in `_said`."""
+    _probabilities: list[float | None] = field(default_factory=list)
+    """For each pair, that of its label."""
+    _policy: Policy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._policy = policy_of(self.run.settings, self.run.judge_keys)
 
     def add(self, pair: JudgedPair) -> None:
         """Append the row of a pair."""
         key = self.judge_key
         readings = [r for r in pair.readings if key is None or r.judge_key == key]
-        pattern = tuple((r.judge_key, r.order, r.sample, r.verdict, r.status) for r in readings)
+        pattern: Pattern = tuple(
+            (r.judge_key, r.order, r.sample, r.verdict, r.status, r.probabilities is None)
+            for r in readings
+        )
+        probability = None
+        if self._policy.is_staged or any(r.probabilities is not None for r in readings):
+            turns_on, probability = self._told(pair, readings)
+            pattern += (turns_on,)
+        if not self._shows_orders(pair):
+            pattern += (("one order decides",),)
         place = self._patterns.get(pattern)
         if place is None:
             place = self._patterns[pattern] = len(self._said)
-            self._said.append(self._resolved(readings))
+            self._said.append(self._resolved(pair, readings))
         self._rows.append(place)
+        usual = self._said[place].probability
+        self._probabilities.append(usual if usual is None or probability is None else probability)
 
     def columns(self) -> JudgeColumns:
         """Return the columns of all pairs so far."""
-        outcomes = [said.label.outcome for said in self._said]
-        reasons = [said.label.reason for said in self._said]
+        outcomes = [said.outcome for said in self._said]
+        reasons = [said.reason for said in self._said]
         is_undecided = [outcome is Outcome.UNDECIDED for outcome in outcomes]
         undecided = Counter(reasons[place] or "" for place in self._rows if is_undecided[place])
         n_pending = undecided.pop(PENDING, 0)
+        probability, has_probability = self._probability()
         return JudgeColumns(
             name=self.name,
             label=self._column([_OUTCOMES.get(outcome, 0) for outcome in outcomes], np.int8),
@@ -91,22 +117,65 @@ class JudgeGathering:
                 ],
                 np.bool_,
             ),
+            probability=probability,
+            has_probability=has_probability,
             repetitions=self._repetitions(),
             expense=self.expense,
             orders=self._orders(),
             why_no_orders=PANEL_HAS_NO_ORDER if self.judge_key is None else ONE_ORDER,
         )
 
-    def _resolved(self, readings: Sequence[Reading]) -> _Said:
-        if self.judge_key is None:
-            label = label_of(self.run, "", readings)
-            forward = reversed_ = None
-        else:
-            label = resolve_label("", readings, rule=Rule(self.run.rule))
-            forward, reversed_ = order_preferences(readings)
+    def _told(
+        self, pair: JudgedPair, readings: Sequence[Reading]
+    ) -> tuple[tuple[Any, ...], float | None]:
+        """Return what of the label turns on more than the pattern, and its probability.
+
+        Of a judge who was asked once in each order these are what its token probabilities say,
+        which is much faster than a label for each pair.
+        """
+        is_plain = self.judge_key is not None and not self._policy.is_staged
+        if is_plain and len({reading.order for reading in readings}) == len(readings):
+            soft = probable_verdict(readings)
+            outcome = soft.outcome if soft and self.run.rule == Rule.SOFT else None
+            return (outcome,), soft.probability if soft else None
+        label = self._label(pair, readings)
+        return (label.outcome, label.reason), label.probability
+
+    def _label(self, pair: JudgedPair, readings: Sequence[Reading]) -> Label:
+        if self.judge_key is None or len(self.run.judges) == 1:
+            return label_of_pair(self.run, pair, policy=self._policy)
+        return own_label(self.run, readings, policy=self._policy)
+
+    def _shows_orders(self, pair: JudgedPair) -> bool:
+        """Whether both orders were asked whatever one of them said; others would mislead."""
+        return not self._policy.is_staged or self._policy.shows_orders(pair.content_id)
+
+    def _resolved(self, pair: JudgedPair, readings: Sequence[Reading]) -> _Said:
+        label = self._label(pair, readings)
+        forward = reversed_ = None
+        if self.judge_key is not None and self._shows_orders(pair):
+            forward, reversed_ = order_preferences(majority_readings(readings))
         statuses = Counter(r.status for r in readings if r.status is not None)
         verdicts = tuple(_verdicts(r for r in readings if r.order is o) for o in BOTH_ORDERS)
-        return _Said(label, len(readings), statuses, forward, reversed_, verdicts)
+        return _Said(
+            outcome=label.outcome,
+            reason=label.reason,
+            probability=label.probability,
+            is_probable=_is_probable(readings),
+            judgments=len(readings),
+            statuses=statuses,
+            forward=forward,
+            reversed_=reversed_,
+            verdicts=verdicts,
+        )
+
+    def _probability(self) -> tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.bool_] | None]:
+        """The probability of each pair's label, and whether it has one; None where no pair has."""
+        has_any = np.array([p is not None for p in self._probabilities], np.bool_)
+        has = self._column([said.is_probable for said in self._said], np.bool_) & has_any
+        if not np.any(has):
+            return None, None
+        return np.array([0.5 if p is None else p for p in self._probabilities]), has
 
     def _repetitions(self) -> Repetitions | None:
         """Every pair and order with several verdicts; a failure asked again is no repetition."""
@@ -135,6 +204,17 @@ class JudgeGathering:
 
 def _codes(preferences: Sequence[Preference | None]) -> list[int]:
     return [0 if p is None else _PREFERENCES[p] for p in preferences]
+
+
+def _is_probable(readings: Sequence[Reading]) -> bool:
+    """Whether every judge told probabilities or was asked repeatedly in one order.
+
+    One verdict in each order makes a score of 0, 1/4, 1/2, 3/4 or 1, which nobody meant as such.
+    """
+    asks = Counter((r.judge_key, r.order) for r in readings if r.verdict is not None)
+    told = {r.judge_key for r in readings if r.verdict and r.probabilities is not None}
+    told |= {judge_key for (judge_key, _), verdicts in asks.items() if verdicts > 1}
+    return all(judge_key in told for judge_key, _ in asks)
 
 
 def _verdicts(readings: Iterable[Reading]) -> tuple[int, ...]:

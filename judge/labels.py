@@ -82,9 +82,10 @@ def resolve_label(
     Per judge and order counts the verdict of the lowest sample number that has one, under the soft
     rule every verdict. Several judges decide by strict majority of those with an outcome,
     `inconsistent` being one; the others do not vote. The probability is the mean of those judges',
-    and there is none where one of them has none. With no outcome at all, the reason is that of the first judge by `judge_key`:
-    `pending` while an expected order has no judgment, whatever the rule; otherwise the gravest
-    status among its orders (failed, refused, truncated, unparsed), each that of the highest sample.
+    and there is none where one of them has none. With no outcome at all, the reason is that of the
+    first judge by `judge_key`: `pending` while an expected order has no judgment, whatever the
+    rule; otherwise the gravest status among its orders (failed, refused, truncated, unparsed),
+    each that of the highest sample.
     Expected are both orders, or under `single_random` the one that there is. Judgments of another
     order are ignored; with one expected order, its preference is the outcome. Raises ValueError
     if `expected_orders` is empty.
@@ -143,7 +144,7 @@ def _ballot(judgments: Sequence[Reading], rule: Rule, expected_orders: Sequence[
     if outcome is None:
         return _Ballot(None, _gravest(asked), ids)
     soft = probable_verdict(judgments, orders=orders)
-    return _Ballot(outcome, None, ids, soft and soft.probability)
+    return _Ballot(outcome, None, ids, soft.probability if soft else None)
 
 
 def _soft_ballot(
@@ -160,13 +161,17 @@ def _soft_ballot(
 
 
 def _expected(judgments: Sequence[Reading], rule: Rule) -> Sequence[Order]:
-    asked = tuple({judgment.order for judgment in judgments})
-    return asked if rule is Rule.SINGLE_RANDOM and asked else BOTH_ORDERS
+    if rule is not Rule.SINGLE_RANDOM:
+        return BOTH_ORDERS
+    return tuple({judgment.order for judgment in judgments}) or BOTH_ORDERS
 
 
 def _deciding(judgments: Iterable[Reading]) -> Reading | None:
     """Return the lowest sample with a verdict, or the highest without; None if there is none."""
-    by_sample = sorted(judgments, key=lambda judgment: (judgment.sample, judgment.judgment_id))
+    by_sample = list(judgments)
+    if len(by_sample) == 1:  # nearly always
+        return by_sample[0]
+    by_sample.sort(key=lambda judgment: (judgment.sample, judgment.judgment_id))
     with_verdict = (judgment for judgment in by_sample if judgment.verdict is not None)
     return next(with_verdict, by_sample[-1] if by_sample else None)
 
@@ -185,6 +190,8 @@ def _gravest(judgments: Sequence[Reading]) -> str:
 
 def _majority(ballots: Sequence[_Ballot]) -> tuple[Outcome | None, str | None]:
     """Return the outcome that more than half of the ballots share, or no outcome and `split`."""
+    if len(ballots) == 1:
+        return ballots[0].outcome, None
     (outcome, votes), *_ = Counter(ballot.outcome for ballot in ballots).most_common(1)
     return (outcome, None) if 2 * votes > len(ballots) else (None, SPLIT)
 

@@ -16,8 +16,10 @@ from pydantic_core import ErrorDetails
 
 from judge.config import Settings
 from judge.errors import ConfigError
+from judge.first_pass import check_first_pass
 from judge.generators import check_generators
 from judge.overlay import put, toml_value
+from judge.policies.rules import check_policy
 from judge.suggestion import did_you_mean
 
 ENVIRONMENT_PREFIX = "JUDGE_"
@@ -109,9 +111,13 @@ def _check_references(settings: Settings) -> None:
                 f'two judges are called "{judge.display_name}"; give one another name'
             )
         names.add(judge.display_name)
+    if settings.judges:
+        thresholds = [judge.accept_above for judge in settings.judges]
+        check_policy(settings.run, [judge.display_name for judge in settings.judges], thresholds)
     for generator in settings.generators:
         settings.endpoint_of(generator)
     check_generators(settings.generators, settings.pairing)
+    check_first_pass(settings)
     for name, endpoint in settings.endpoints.items():
         if (contradiction := endpoint.contradiction()) is not None:
             raise ConfigError(f'endpoint "{name}": {contradiction}')

@@ -1,7 +1,8 @@
 """From stored candidates to a file of pairs, prompt by prompt."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from judge.atomic import atomic_writer
 from judge.errors import ConfigError
 from judge.formats.pairs import pair_row
 from judge.generation import Slot
-from judge.ledger.candidates import candidates_of
+from judge.ledger.candidates import slotted_candidates_of
 from judge.ledger.store import Ledger
 from judge.pairing import PairingRules, named_pairs, pair_candidates
 
@@ -43,23 +44,42 @@ def check_out(out: Path, prompts: str) -> None:
 
 
 def write_pairs(
-    ledger: Ledger, run_id: str, slots: Sequence[Slot], rules: PairingRules, out: Path
+    ledger: Ledger,
+    run_id: str,
+    slots: Sequence[Slot],
+    rules: PairingRules,
+    out: Path | None,
+    *,
+    names: Mapping[str, str],
 ) -> PairCounts:
     """Write the pairs of every prompt that lacks no candidate, and return what was counted.
 
-    The same candidates and rules give the same file, byte for byte.
+    The same candidates and rules give the same file, byte for byte. Without `out` they are only
+    counted; where rounds decide, those that could be made. `names` are those of the generators, by
+    key.
     """
     counts: Counter[str] = Counter()
-    found = candidates_of(ledger, run_id, slots, keep_truncated=rules.keep_truncated)
-    with atomic_writer(out) as file:
-        for prompt, candidates in found:
-            pairing = pair_candidates(prompt.prompt_id, candidates, rules)
-            for pair in named_pairs(prompt, pairing):
-                file.write_row(to_json(pair_row(pair)))
-            counts["candidates"] += len(candidates)
+    if rules.has_rounds:
+        rules = PairingRules(
+            near_duplicate=rules.near_duplicate, keep_truncated=rules.keep_truncated
+        )
+    found = slotted_candidates_of(ledger, run_id, slots, keep_truncated=rules.keep_truncated)
+    with ExitStack() as stack:
+        file = stack.enter_context(atomic_writer(out)) if out is not None else None
+        for prompt, answers in found:
+            pairing = pair_candidates(
+                prompt.prompt_id,
+                [candidate for _, candidate in answers],
+                rules,
+                generators=[names[slot.generator_key] for slot, _ in answers],
+            )
+            if file is not None:
+                for pair in named_pairs(prompt, pairing):
+                    file.write_row(to_json(pair_row(pair)))
+            counts["pairs"] += len(pairing.pairs)
+            counts["candidates"] += len(answers)
             counts["identical"] += pairing.identical
             counts["near_identical"] += pairing.near_identical
             counts["prompts"] += 1
             counts["prompts_without_pairs"] += not pairing.pairs
-        counts["pairs"] = file.rows
     return PairCounts(**counts)

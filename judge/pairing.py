@@ -6,7 +6,7 @@ so pairing may stop and resume anywhere.
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -34,6 +34,23 @@ class Strategy(StrEnum):
     """`per_prompt` pairs, drawn without repetition."""
     BASELINE = "baseline"
     """Every candidate of another model against every candidate of the baseline model."""
+    ON_POLICY = "on_policy"
+    """Every candidate of one generator against every candidate of the others."""
+    BEST_WORST = "best_worst"
+    """The best against the worst, as a first pass of one judge ranks them."""
+    SWISS = "swiss"
+    """Rounds in which candidates of like score meet, each decided by the results before it."""
+
+
+_USED_BY: Mapping[str, tuple[Strategy, ...]] = {
+    "baseline": (Strategy.BASELINE,),
+    "on_policy": (Strategy.ON_POLICY,),
+    "first_pass": (Strategy.BEST_WORST,),
+    "margin": (Strategy.BEST_WORST,),
+    "rounds": (Strategy.BEST_WORST, Strategy.SWISS),
+    "per_prompt": (Strategy.RANDOM, Strategy.BASELINE, Strategy.ON_POLICY),
+    "across_models": (Strategy.ALL, Strategy.RANDOM, Strategy.BASELINE, Strategy.ON_POLICY),
+}
 
 
 class PairingRules(Record):
@@ -46,6 +63,15 @@ class PairingRules(Record):
     """Most pairs of one prompt, drawn at random where there are more."""
     baseline: str | None = None
     """Model that all others are compared with."""
+    on_policy: str | None = None
+    """Name of the generator whose candidates meet those of the others."""
+    first_pass: str | None = None
+    """Name of the judge that ranks the candidates first; the first judge where not given. A judge
+    that is named, and is not the only one, judges nothing else."""
+    margin: Annotated[int, Field(strict=True, ge=0)] = 0
+    """Places that two candidates may stand closer than best and worst to be judged too."""
+    rounds: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """Of the tournament; ceil(log2 candidates) + 1 where not given."""
     across_models: Annotated[bool, Field(strict=True)] = False
     """Whether only candidates of different models are compared."""
     near_duplicate: Annotated[float, Field(strict=True, gt=0, le=1)] = 1.0
@@ -57,18 +83,48 @@ class PairingRules(Record):
 
     @model_validator(mode="after")
     def _strategy_has_what_it_needs(self) -> Self:
-        if self.strategy is Strategy.RANDOM and self.per_prompt is None:
+        strategy = self.strategy
+        if strategy is Strategy.RANDOM and self.per_prompt is None:
             raise ValueError("strategy random needs per_prompt, the number of pairs per prompt")
-        if self.strategy is Strategy.ALL and self.per_prompt is not None:
+        if strategy is Strategy.ALL and self.per_prompt is not None:
             raise ValueError(
                 "per_prompt draws some of the pairs, strategy all makes every one; set strategy "
                 "random, or leave per_prompt out"
             )
-        if self.strategy is Strategy.BASELINE and not self.baseline:
+        if strategy is Strategy.BASELINE and not self.baseline:
             raise ValueError("strategy baseline needs baseline, the model to compare with")
-        if self.strategy is not Strategy.BASELINE and self.baseline is not None:
-            raise ValueError("baseline is used by strategy baseline only; set it, or leave it out")
+        if strategy is Strategy.ON_POLICY and not self.on_policy:
+            raise ValueError(
+                "strategy on_policy needs on_policy, the name of the generator whose candidates "
+                "meet the others"
+            )
+        for key, users in _USED_BY.items():
+            if strategy not in users and getattr(self, key) not in (None, False, 0):
+                names = " and ".join(user.value for user in users)
+                raise ValueError(f"{key} is used by strategy {names} only; set it, or leave it out")
         return self
+
+    @property
+    def has_rounds(self) -> bool:
+        """Whether which pairs are made depends on how others were judged."""
+        return self.strategy in (Strategy.BEST_WORST, Strategy.SWISS)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The candidates of one prompt that are left to be paired, and what became of the others.
+
+    `len(places) + identical + near_identical + empty` is the number of candidates given.
+    """
+
+    places: tuple[int, ...]
+    """Among the candidates given, in their order."""
+    identical: int
+    """Dropped: equal to an earlier one but for white space."""
+    near_identical: int
+    """Dropped: too like an earlier one."""
+    empty: int
+    """Dropped: without a visible character."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +147,67 @@ class Pairing:
 
 
 def pair_candidates(
-    prompt_id: str, candidates: Sequence[Candidate], rules: PairingRules
+    prompt_id: str,
+    candidates: Sequence[Candidate],
+    rules: PairingRules,
+    *,
+    generators: Sequence[str] = (),
+    after: int = 0,
 ) -> Pairing:
     """Return the pairs to judge for one prompt, with the duplicates dropped and counted first.
 
-    Of equal answers the earliest is kept. The same arguments give the same pairs.
+    Of equal answers the earliest is kept. The same arguments give the same pairs. `generators`
+    names who wrote each candidate, for strategy on_policy. The first `after` candidates have been
+    paired before: only pairs with a later one are made. Strategies with rounds are not for here.
     """
-    written = [candidate for candidate in candidates if candidate.text.strip()]
-    distinct = _distinct(written)
-    kept = _dissimilar(distinct, rules.near_duplicate)
-    possible = _possible(kept, rules)
-    rng = random.Random(f"{rules.seed}\n{prompt_id}")
+    kept = keep_candidates(candidates, rules)
+    possible = [
+        (one, other)
+        for one, other in combinations(kept.places, 2)
+        if other >= after and _is_wanted(candidates, generators, one, other, rules)
+    ]
+    rng = random.Random(f"{rules.seed}\n{prompt_id}" + (f"\nafter {after}" if after else ""))
     if rules.per_prompt is not None and rules.per_prompt < len(possible):
         # Sorted, so that a draw changes which pairs are made and not their order.
         drawn = sorted(rng.sample(range(len(possible)), rules.per_prompt))
         possible = [possible[index] for index in drawn]
+    sides = [(candidates[one], candidates[other]) for one, other in possible]
     return Pairing(
-        pairs=tuple((b, a) if rng.random() < 0.5 else (a, b) for a, b in possible),
-        kept=len(kept),
+        pairs=tuple((b, a) if rng.random() < 0.5 else (a, b) for a, b in sides),
+        kept=len(kept.places),
+        identical=kept.identical,
+        near_identical=kept.near_identical,
+        empty=kept.empty,
+    )
+
+
+def keep_candidates(candidates: Sequence[Candidate], rules: PairingRules) -> Kept:
+    """Return which candidates are left once empty, identical and near-identical ones are dropped.
+
+    Of equal answers the earliest is kept.
+    """
+    written = [at for at, candidate in enumerate(candidates) if candidate.text.strip()]
+    distinct = _distinct(candidates, written)
+    kept = _dissimilar(candidates, distinct, rules.near_duplicate)
+    return Kept(
+        places=tuple(kept),
         identical=len(written) - len(distinct),
         near_identical=len(distinct) - len(kept),
         empty=len(candidates) - len(written),
     )
 
 
+def in_drawn_order(
+    prompt_id: str, one: Candidate, other: Candidate, *, place: tuple[int, int], seed: int
+) -> Sides:
+    """Return two candidates, of which the draw of their places decides who stands first."""
+    rng = random.Random(f"{seed}\n{prompt_id}\nsides {place[0]} {place[1]}")
+    return (other, one) if rng.random() < 0.5 else (one, other)
+
+
 def named_pairs(prompt: Prompt, pairing: Pairing) -> list[Pair]:
     """Return the pairs as records, each named as a pair that is read without an id."""
-    return [_named(prompt, first, second) for first, second in pairing.pairs]
+    return [named_pair(prompt, first, second) for first, second in pairing.pairs]
 
 
 def word_trigram_jaccard(one: str, other: str) -> float:
@@ -129,29 +219,32 @@ def word_trigram_jaccard(one: str, other: str) -> float:
     return _jaccard(_trigrams(one), _trigrams(other))
 
 
-def _named(prompt: Prompt, first: Candidate, second: Candidate) -> Pair:
+def named_pair(prompt: Prompt, first: Candidate, second: Candidate) -> Pair:
+    """Return a pair as a record, named as above."""
     content = content_of(prompt.messages, prompt.reference, first.messages, second.messages)
     pair_id = content.content_id + ("-x" if content.is_exchanged else "")
     return Pair(pair_id=pair_id, prompt=prompt, first=first, second=second)
 
 
-def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    earliest: dict[tuple[tuple[str, ...], ...], Candidate] = {}
-    for candidate in candidates:
-        words = tuple(tuple(message.content.split()) for message in candidate.messages)
-        earliest.setdefault(words, candidate)
+def _distinct(candidates: Sequence[Candidate], places: Sequence[int]) -> list[int]:
+    earliest: dict[tuple[tuple[str, ...], ...], int] = {}
+    for at in places:
+        words = tuple(tuple(message.content.split()) for message in candidates[at].messages)
+        earliest.setdefault(words, at)
     return list(earliest.values())
 
 
-def _dissimilar(candidates: Sequence[Candidate], near_duplicate: float) -> list[Candidate]:
+def _dissimilar(
+    candidates: Sequence[Candidate], places: Sequence[int], near_duplicate: float
+) -> list[int]:
     if near_duplicate >= 1:  # different texts may have the same trigrams, and are not identical
-        return list(candidates)
-    kept: list[tuple[Candidate, frozenset[tuple[str, ...]]]] = []
-    for candidate in candidates:
-        grams = _trigrams(candidate.text)
+        return list(places)
+    kept: list[tuple[int, frozenset[tuple[str, ...]]]] = []
+    for at in places:
+        grams = _trigrams(candidates[at].text)
         if all(_jaccard(grams, other) < near_duplicate for _, other in kept):
-            kept.append((candidate, grams))
-    return [candidate for candidate, _ in kept]
+            kept.append((at, grams))
+    return [at for at, _ in kept]
 
 
 def _trigrams(text: str) -> frozenset[tuple[str, ...]]:
@@ -166,12 +259,19 @@ def _jaccard(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]])
     return common / (len(one) + len(other) - common)
 
 
-def _possible(candidates: Sequence[Candidate], rules: PairingRules) -> list[Sides]:
-    pairs = combinations(candidates, 2)
+def _is_wanted(
+    candidates: Sequence[Candidate],
+    generators: Sequence[str],
+    one: int,
+    other: int,
+    rules: PairingRules,
+) -> bool:
+    """Return whether the strategy compares two candidates."""
+    models = (candidates[one].model, candidates[other].model)
     if rules.strategy is Strategy.BASELINE:
-        return [
-            (a, b) for a, b in pairs if (a.model == rules.baseline) != (b.model == rules.baseline)
-        ]
-    if rules.across_models:
-        return [(a, b) for a, b in pairs if a.model != b.model]
-    return list(pairs)
+        return (models[0] == rules.baseline) != (models[1] == rules.baseline)
+    if rules.across_models and models[0] == models[1]:
+        return False
+    if rules.strategy is Strategy.ON_POLICY:
+        return (generators[one] == rules.on_policy) != (generators[other] == rules.on_policy)
+    return True

@@ -1,18 +1,20 @@
 """The main job: an input and its settings become stored judgments. The order of the stages."""
 
 import asyncio
-import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from judge.accounts import judging_account
 from judge.asking import JudgePool, ask_missing
+from judge.attributes import check_scales
 from judge.budget import Budget, Spending
 from judge.config import Settings
 from judge.desk import Stop, calm_collector
@@ -22,15 +24,24 @@ from judge.generating import GenerateResult
 from judge.intake import IntakeReport, Selection, input_digest, read_input
 from judge.judging import ResolvedJudge, resolve_judge
 from judge.labelling import count_outcomes
-from judge.ledger.runs import Run, RunJudge, begin_run, count_pairs
-from judge.ledger.spending import note_losses, spent_by, stored_spending
+from judge.ledger.run_facts import reply_totals
+from judge.ledger.runs import Run, begin_run, count_pairs, find_run
 from judge.ledger.store import Ledger
-from judge.ledger.work import count_answered, count_contents, count_dropped
 from judge.mapping import TableMap
-from judge.policy import BOTH_ORDERS
-from judge.price_list import price_warnings, prices_of
+from judge.pair_source import PairSource, ask_further_rounds, begin_selection
+from judge.policies.cautions import policy_cautions
+from judge.policies.rules import check_policy
+from judge.policy_counts import count_asks
+from judge.policy_figures import PolicyFigures, policy_figures
+from judge.price_list import price_warnings
+from judge.pricing import Price
 from judge.progress import Progress
 from judge.records import Status
+from judge.run_identity import run_id, run_judge, run_settings
+
+if TYPE_CHECKING:
+    from calibration.report.columns import Expense
+    from judge.standings import Standings
 
 GC_THRESHOLD = 50_000
 
@@ -44,6 +55,9 @@ class JobInput:
     skip_bad_lines: bool = False
     mapping: TableMap | None = None
     """What the columns of a table mean; None for JSON Lines of pairs."""
+    source: PairSource | None = None
+    """What selects the pairs, where they follow from how others were judged: `path` then holds
+    the prompts that they come from."""
 
     @property
     def identity(self) -> dict[str, object]:
@@ -51,7 +65,18 @@ class JobInput:
         told: dict[str, object] = {"selection": asdict(self.selection)}
         if self.mapping is not None:
             told["map"], told["values"] = self.mapping.given
+        if self.source is not None:
+            told["pairs"] = self.source.identity
         return told
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a job that was to go on until there is enough did not go on."""
+
+    words: str
+    is_short: bool
+    """Whether there is not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +96,30 @@ class RunResult:
     """Asks of the run that ended without a verdict, in this job or before."""
     spent: Spending = field(default_factory=Spending)
     """By all jobs of the run, those that generated its pairs included."""
+    expense: "Expense | None" = None
+    """What the judgments on its pairs took, whatever run asked for them; None where there is
+    none."""
+    policy: PolicyFigures | None = None
+    """How a cascade, or early stopping, went; None where every pair was asked the same."""
     cause: EvenhandError | None = None
     is_interrupted: bool = False
     generated: GenerateResult | None = None
     """How the pairs came about, where the input held prompts."""
     is_judged: bool = True
     """False where the run ended while its pairs were generated: then nothing was judged."""
+    standings: "Standings | None" = None
+    """How the candidates and their generators stand, after rounds were played to the end."""
+    ending: Ending | None = None
+    """What a job ended by that was to go on until there is enough."""
+    is_whole: bool = True
+    """Whether the run selects all its pairs: False where rounds are still to come."""
+
+    @property
+    def usd_per_1000_labels(self) -> float | None:
+        """US dollars of judging for 1,000 usable labels: a first or a second answer is better."""
+        from judge.expenses import usd_per_1000_labels
+
+        return usd_per_1000_labels(self.expense, self.outcomes)
 
     @property
     def exit_code(self) -> int:
@@ -85,11 +128,24 @@ class RunResult:
             return self.generated.exit_code
         if self.cause is not None:
             return 4 if self.progress.done else self.cause.exit_code
-        if self.progress.pending:
+        if self.progress.pending or not self.is_whole:
             return 4 if self.progress.done else 5
+        if self.ending is not None and self.ending.is_short:
+            return 1
         if self.dropped > self.max_dropped * self.progress.total:
             return 3
         return self.generated.exit_code if self.generated is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Conclusion:
+    """What the judgments on the pairs of a run add up to."""
+
+    outcomes: Mapping[str, int]
+    dropped: int
+    expense: "Expense | None"
+    policy: PolicyFigures | None
+    is_whole: bool
 
 
 async def run_job(
@@ -118,9 +174,10 @@ async def run_job(
     with Ledger(ledger_path) as ledger, Ledger(ledger_path, read_only=True) as reader:
         run, intake = await asyncio.to_thread(prepare_run, ledger, job, settings, judges)
         progress = _counted(reader, run)
-        prices = await asyncio.to_thread(prices_of, settings)
-        budget = progress.budget = _budget(reader, run, settings, prices, generated)
-        intake.warn(price_warnings(settings))
+        before = generated.spent if generated else None
+        account = judging_account(reader, run, settings, before=before)
+        progress.budget = account.budget
+        intake.warn([*price_warnings(settings), *policy_cautions(settings)])
         if on_start:
             on_start(progress, intake)
         cause: EvenhandError | None = None
@@ -129,37 +186,41 @@ async def run_job(
                 try:
                     pools = await _open_pools(
                         stack, settings, judges, keys,
-                        budget=budget, progress=progress, engines=engines,
+                        budget=account.budget, progress=progress, engines=engines,
                     )  # fmt: skip
                 except EndpointError as error:
                     cause = error
                 else:
                     with calm_collector():
-                        await ask_missing(
-                            ledger, reader, run, pools,
-                            progress=progress, stop=stop, retry=retry,
-                        )  # fmt: skip
-        if progress.judged or budget.has_sent:
-            paid = budget.spent.beyond(generated.spent if generated else Spending())
-            note_losses(ledger, run.run_id, paid.beyond(stored_spending(reader, run, prices)))
+                        ask = partial(
+                            ask_missing, ledger, reader, run, pools, progress=progress, stop=stop
+                        )
+                        await ask(retry=retry)
+                        if job.source is not None:
+                            await ask_further_rounds(
+                                job.source, ledger, run, ask, partial(_counted, reader, run),
+                                progress=progress, stop=stop, is_anew=bool(retry),
+                            )  # fmt: skip
+        account.close(ledger)
         with progress.at_stage("counting labels"):
-            outcomes = await asyncio.to_thread(count_outcomes, reader, run)
-        expense = joint_expense(expenses_of(run, reply_totals(reader, run), prices=prices).values())
-        dropped = count_dropped(reader, run.run_id, run.judge_keys, one_order=run.one_order)
+            conclusion = await asyncio.to_thread(_conclude, reader, run, account.prices)
     return RunResult(
         run_id=run.run_id,
         ledger=ledger_path,
         intake=intake,
         progress=progress,
-        outcomes=outcomes,
+        outcomes=conclusion.outcomes,
         rule=run.rule,
         seconds=loop.time() - started,
         max_dropped=settings.run.max_dropped,
-        dropped=dropped,
-        spent=budget.spent,
+        dropped=conclusion.dropped,
+        spent=account.budget.spent,
+        expense=conclusion.expense,
+        policy=conclusion.policy,
         cause=cause or stop.cause,
         is_interrupted=stop.event.is_set() and stop.cause is None,
         generated=generated,
+        is_whole=conclusion.is_whole,
     )
 
 
@@ -185,6 +246,9 @@ def resolved_judges(settings: Settings) -> tuple[ResolvedJudge, ...]:
                 f'judges "{twin}" and "{judge.name}" ask the same thing: same model, prompt and '
                 "sampling; remove one, or give them different seeds"
             )
+    check_scales(judges)
+    thresholds = [judge.accept_above for judge in settings.judges]
+    check_policy(settings.run, [judge.name for judge in judges], thresholds)
     return judges
 
 
@@ -195,15 +259,18 @@ def prepare_run(
 
     Returns the run and what was found in the input. Raises InputError and LedgerError.
     """
+    remembered = run_settings(settings, judges, job.identity)
     run = begin_run(
         ledger,
-        _run_id(job, settings, judges),
-        kind="judge",
+        run_id(input_digest(job.path), remembered, judges),
+        kind=job.source.kind if job.source is not None else "judge",
         source=job.path,
-        settings={"rule": settings.run.rule.value, **job.identity},
-        judges=[_run_judge(judge) for judge in judges],
+        settings=remembered,
+        judges=[run_judge(judge) for judge in judges],
         now=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
+    if job.source is not None:
+        return run, begin_selection(job.source, ledger, run)
     if run.is_complete:
         return run, IntakeReport(pairs=count_pairs(ledger, run.run_id))
     intake = read_input(
@@ -217,35 +284,15 @@ def prepare_run(
     return run, intake
 
 
-def _run_id(job: JobInput, settings: Settings, judges: Sequence[ResolvedJudge]) -> str:
-    """Return the id of this input selection under these settings: the same job, the same run."""
-    identity = {
-        "input": input_digest(job.path),
-        **job.identity,
-        "judges": sorted(judge.judge_key for judge in judges),
-        "rule": settings.run.rule.value,
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _run_judge(judge: ResolvedJudge) -> RunJudge:
-    return RunJudge(
-        judge_key=judge.judge_key,
-        name=judge.name,
-        model=judge.model,
-        prompt=judge.prompt.name,
-        prompt_digest=judge.prompt.digest,
-        sampling={**judge.sampling, "max_tokens": judge.max_tokens},
-    )
-
-
 def _counted(reader: Ledger, run: Run) -> Progress:
     """Return the counts of a run before this job has asked anything."""
-    keys, one_order = run.judge_keys, run.one_order
-    orders = 1 if one_order else len(BOTH_ORDERS)
-    asks = orders * len(keys) * count_contents(reader, run.run_id)
-    stored = sum(count_answered(reader, run.run_id, keys, one_order=one_order).values())
-    return Progress(run_id=run.run_id, total=asks, stored_before=stored)
+    counts = count_asks(reader, run)
+    return Progress(
+        run_id=run.run_id,
+        total=counts.total,
+        most=counts.most,
+        stored_before=counts.answered,
+    )
 
 
 async def _open_pools(
@@ -275,22 +322,14 @@ async def _open_pools(
     return pools
 
 
-def _budget(
-    reader: Ledger,
-    run: Run,
-    settings: Settings,
-    prices: Mapping[str, Price],
-    generated: GenerateResult | None,
-) -> Budget:
-    """Return what the run may still spend; ConfigError for a model without the price it needs."""
-    limits = settings.run
-    before = generated.spent if generated else Spending()
-    budget = Budget(
-        requests=limits.budget_requests,
-        tokens=limits.budget_tokens,
-        usd=limits.budget_usd,
-        prices=prices,
-        spent=spent_by(reader, run, prices) + before,
+def _conclude(reader: Ledger, run: Run, prices: Mapping[str, Price]) -> _Conclusion:
+    from judge.expenses import expenses_of, joint_expense  # numpy: not before the first request
+
+    expenses = expenses_of(run, reply_totals(reader, run), prices=prices)
+    return _Conclusion(
+        outcomes=count_outcomes(reader, run),
+        dropped=count_asks(reader, run).dropped,
+        expense=joint_expense(expenses.values()),
+        policy=policy_figures(reader, run, expenses),
+        is_whole=find_run(reader, run.run_id).is_complete,
     )
-    budget.check_models(judge.model for judge in run.judges)
-    return budget

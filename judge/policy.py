@@ -39,6 +39,9 @@ class Policy(Protocol):
     def is_staged(self) -> bool:
         """Whether what is asked depends on what was answered."""
 
+    def shows_orders(self, content_id: str) -> bool:
+        """Whether a pair tells of the orders: both are asked, whatever one of them says."""
+
     def next_questions(
         self,
         content_id: str,
@@ -52,6 +55,8 @@ class Policy(Protocol):
         """Return what the label rests on; None exactly while the policy still wants something."""
 
 
+ROUNDING = 1e-9
+"""What a confidence may lose on its way through log-odds: so much less still counts as enough."""
 BOTH_ORDERS = (Order.FORWARD, Order.REVERSED)
 
 

@@ -13,7 +13,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from judge.config import Endpoint, Settings
+from judge.config import Endpoint, Judge, Settings
+from judge.generators import Generator
 from judge.pricing import Price
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def quotes_of(settings: Settings) -> dict[str, Quote]:
     """
     quotes = {model: Quote(price, CONFIG) for model, price in settings.prices.items()}
     addresses: dict[str, set[str | None]] = {}
-    for asker in (*settings.judges, *settings.generators):
+    for asker in _askers(settings):
         if asker.model not in quotes:
             address = settings.endpoint_of(asker).base_url
             addresses.setdefault(asker.model, set()).add(address)
@@ -95,7 +96,7 @@ def price_warnings(settings: Settings) -> Iterator[str]:
     if settings.run.budget_usd is None:
         return
     quotes = quotes_of(settings)
-    models = dict.fromkeys(asker.model for asker in (*settings.judges, *settings.generators))
+    models = dict.fromkeys(asker.model for asker in _askers(settings))
     free = [model for model in models if model in quotes and quotes[model].price.is_free]
     if free and len(free) == len(models):
         yield (
@@ -105,8 +106,11 @@ def price_warnings(settings: Settings) -> Iterator[str]:
 
 
 def batch_quote(quote: Quote, endpoint: Endpoint) -> BatchQuote | None:
-    """Return what a model would cost in a batch at its endpoint; None where there are none."""
-    if endpoint.base_url is None:
+    """Return what a model would cost in a batch at its endpoint.
+
+    None where nothing is to be saved: for a model in this process, and for one that costs nothing.
+    """
+    if endpoint.base_url is None or quote.price.is_free:
         return None
     if (discount := endpoint.batch_discount) is not None:
         return BatchQuote(quote.price.times(1 - discount), f"batch_discount {discount:g}")
@@ -166,6 +170,10 @@ def has_price_list() -> bool:
     except PackageNotFoundError:
         return False
     return True
+
+
+def _askers(settings: Settings) -> list[Judge | Generator]:
+    return [*settings.judges, *settings.generators]
 
 
 def _price(listed: "ModelPrice") -> Price | None:

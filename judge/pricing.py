@@ -86,6 +86,10 @@ class Range:
     likely: float
     high: float
 
+    def times(self, factor: float) -> "Range":
+        """Return the range of so many times the quantity."""
+        return Range(factor * self.low, factor * self.likely, factor * self.high)
+
 
 def estimate_tokens(text: str) -> int:
     """Return about how many tokens a text has, by its characters: an estimate, see `token_range`.

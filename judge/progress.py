@@ -25,7 +25,9 @@ class Progress:
     stage: str = ""
     """What the job does beside asking, such as reaching an endpoint; empty while it asks."""
     total: int = 0
-    """Asks that the run needs."""
+    """Asks that the run needs, as far as is known: a policy may come to want more."""
+    most: int = 0
+    """Asks that it may come to need."""
     stored_before: int = 0
     """Asks that the ledger had answers to when the job began."""
     judged: int = 0
@@ -36,6 +38,8 @@ class Progress:
     retry_reasons: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     """Judgments of this job without a verdict, by status."""
+    without_probabilities: Counter[str] = field(default_factory=Counter)
+    """Verdicts of this job that came without the token probabilities asked for, by judge."""
     deferred: Counter[str] = field(default_factory=Counter)
     """Asks given up for now, by reason; they stay pending."""
     compared: int = 0
@@ -95,13 +99,16 @@ class Progress:
             preference = preference_from(answered.verdict, answered.order)
             self._note_preference((content_id, answered.judge_key), preference)
 
-    def note_judgment(self, judgment: Judgment, *, is_new_ask: bool = True) -> None:
+    def note_judgment(
+        self, judgment: Judgment, *, is_new_ask: bool = True, is_compared: bool = True
+    ) -> None:
+        """Count a committed judgment; `is_compared` says whether it may show a flip."""
         self.judged += is_new_ask
         self.input_tokens += judgment.input_tokens or 0
         self.output_tokens += judgment.output_tokens or 0
         if judgment.status is not None:
             self.statuses[judgment.status.value] += 1
-        if judgment.verdict is not None:
+        if judgment.verdict is not None and is_compared:
             preference = preference_from(judgment.verdict, judgment.order)
             self._note_preference((judgment.content_id, judgment.judge_key), preference)
 
@@ -111,6 +118,26 @@ class Progress:
         self.output_tokens += generation.output_tokens or 0
         if generation.status is not None:
             self.statuses[generation.status.value] += 1
+
+    def recount(self, counted: "Progress") -> None:
+        """Take over the counts of a run that has grown; what this job did stays this job's."""
+        self.total = counted.total
+        self.stored_before = counted.stored_before - self.judged
+
+    def forget_comparisons(self) -> None:
+        """Count compared pairs from 0: all stored ones are noted anew where more is asked."""
+        self.compared = self.flipped = 0
+        self._half_done.clear()
+
+    def carry_over(self, earlier: "Progress") -> None:
+        """Count as this job's what an earlier part of it did for the same run."""
+        self.stored_before -= earlier.judged
+        self.judged += earlier.judged
+        self.sends_repeated += earlier.sends_repeated
+        self.retry_reasons += earlier.retry_reasons
+        self.statuses += earlier.statuses
+        self.input_tokens += earlier.input_tokens
+        self.output_tokens += earlier.output_tokens
 
     def _note_preference(self, pair: tuple[str, str], preference: Preference) -> None:
         other = self._half_done.pop(pair, None)

@@ -4,7 +4,8 @@ Positions and candidates are two types. `Verdict` speaks of shown positions, `Pr
 candidates, and `preference_from` is the only bridge between them.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -193,6 +194,8 @@ class Reading:
     """Of A, B and tie as shown; they add up to 1."""
     grade: int | None = None
     """How much better A is, -2 to 2, as shown."""
+    ratings: Mapping[str, tuple[float, float]] | None = field(default=None, hash=False)
+    """Attribute -> ratings of A and B, as shown."""
 
     def oriented(self, *, is_exchanged: bool) -> "Reading":
         """Return the reading as seen by a pair whose given sides are exchanged, or unchanged.
@@ -201,6 +204,13 @@ class Reading:
         stays as it was said.
         """
         return replace(self, order=self.order.other) if is_exchanged else self
+
+
+class AttributeMeans(Record):
+    """The mean ratings of both candidates on one attribute, on the scale of its criteria."""
+
+    first: float
+    second: float
 
 
 class Label(Record):
@@ -213,6 +223,10 @@ class Label(Record):
     """That the first candidate wins, in [0, 1]; None where no probability exists."""
     margin: float | None = None
     """|2 * probability - 1|, in [0, 1]; None where no probability exists."""
+    grade: Annotated[float, Field(ge=-2, le=2)] | None = None
+    """How much better the first candidate is, the mean over the orders; None where not graded."""
+    attributes: dict[str, AttributeMeans] | None = None
+    """Mean ratings over the orders by attribute; None where nothing was rated."""
     rule: str
     judgments: tuple[str, ...] = ()
 

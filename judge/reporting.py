@@ -1,8 +1,8 @@
 """The agreement report of a run, written wherever it is wanted: one object, three renderings."""
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from judge.gold_split import DEFAULT_SHARE, Split, split_gathered
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
 from judge.pair_columns import STRATA
+from judge.pricing import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class ReportQuestion:
     test_share: float = DEFAULT_SHARE
     by: Sequence[str] = STRATA
     """Tags that part the pairs."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By model, for replies that are stored without what they cost."""
 
     def command(self, ledger: Path, html: Path) -> str:
         """Return the command line that makes the same page again."""
@@ -59,7 +62,7 @@ def report_ledger(
         _check_target(target, path)
     with Ledger(path, read_only=True) as ledger:
         run = find_run(ledger, asked.run)
-        everything = gather_in(ledger, run, gold=asked.gold, by=asked.by)
+        everything = gather_in(ledger, run, gold=asked.gold, by=asked.by, prices=asked.prices)
         gathered = split_gathered(everything, asked.split, share=asked.test_share)
         report = report_of(gathered)
         if html_path is not None:

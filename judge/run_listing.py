@@ -3,16 +3,19 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from judge.labelling import count_outcomes
 from judge.ledger.facts import deferral_reasons
-from judge.ledger.run_facts import ReplyFigures, reply_figures
+from judge.ledger.run_facts import ReplyFigures, reply_figures, reply_totals
 from judge.ledger.runs import IMPORT_RUN, Run, RunJudge, count_pairs, find_run, list_runs
 from judge.ledger.store import Ledger
-from judge.ledger.work import count_answered, count_contents
-from judge.policy import BOTH_ORDERS
+from judge.policy_counts import count_asks
+from judge.pricing import Price
 from judge.records import Outcome
+
+if TYPE_CHECKING:
+    from calibration.report.columns import Expense
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class RunDetail:
     """By judge name; a judge that has not replied is not in it."""
     deferrals: tuple[tuple[str, int], ...]
     """Reasons of asks that were given up and still wait, most first."""
+    expenses: "Mapping[str, Expense]"
+    """By judge name: what its judgments on the pairs of the run took, whatever run asked."""
+    usd_per_1000_labels: float | None
+    """US dollars of judging for 1,000 usable labels; None where that is unknown."""
 
 
 def run_summaries(path: Path) -> Iterator[RunSummary]:
@@ -58,13 +65,22 @@ def run_summaries(path: Path) -> Iterator[RunSummary]:
             yield _summary(ledger, run)
 
 
-def run_detail(path: Path, run_id: str = "latest") -> RunDetail:
-    """Return everything about one run; raises LedgerError where there is no such run."""
+def run_detail(
+    path: Path, run_id: str = "latest", *, prices: Mapping[str, Price] | None = None
+) -> RunDetail:
+    """Return everything about one run; raises LedgerError where there is no such run.
+
+    `prices`, by model, are for replies that are stored without what they cost.
+    """
+    from judge.expenses import expenses_of, joint_expense, usd_per_1000_labels  # numpy
+
     with Ledger(path, read_only=True) as ledger:
         run = find_run(ledger, run_id)
         figures = reply_figures(ledger, run.run_id, run.judge_keys)
+        expenses = expenses_of(run, reply_totals(ledger, run), prices=prices)
+        summary = _summary(ledger, run)
         return RunDetail(
-            summary=_summary(ledger, run),
+            summary=summary,
             settings=run.settings,
             judges=run.judges,
             replies={
@@ -73,14 +89,19 @@ def run_detail(path: Path, run_id: str = "latest") -> RunDetail:
                 if judge.judge_key in figures
             },
             deferrals=tuple(deferral_reasons(ledger, run.run_id)),
+            expenses={
+                judge.name: expenses[judge.judge_key]
+                for judge in run.judges
+                if judge.judge_key in expenses
+            },
+            usd_per_1000_labels=usd_per_1000_labels(
+                joint_expense(expenses.values()), summary.outcomes
+            ),
         )
 
 
 def _summary(ledger: Ledger, run: Run) -> RunSummary:
-    answered = count_answered(ledger, run.run_id, run.judge_keys, one_order=run.one_order)
-    done = sum(answered.values())
-    orders = 1 if run.one_order else len(BOTH_ORDERS)
-    asks = orders * len(run.judges) * count_contents(ledger, run.run_id)
+    counts = count_asks(ledger, run)
     return RunSummary(
         run_id=run.run_id,
         kind=run.kind,
@@ -88,8 +109,8 @@ def _summary(ledger: Ledger, run: Run) -> RunSummary:
         source=run.source,
         judges=tuple(judge.name for judge in run.judges),
         pairs=count_pairs(ledger, run.run_id),
-        done=done,
-        pending=None if run.kind == IMPORT_RUN else asks - done,
+        done=counts.answered,
+        pending=None if run.kind == IMPORT_RUN else counts.open,
         outcomes=_outcomes(ledger, run) if run.judges else {},
         is_complete=run.is_complete,
     )

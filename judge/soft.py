@@ -5,14 +5,16 @@ of the first candidate, so that exchanging the candidates changes a sign and not
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from judge.policy import BOTH_ORDERS
 from judge.records import Order, Outcome, Preference, Reading, preference_from
 
 LEAST = 1e-6
 """A probability of 0 or 1 counts as this far from it, so that log-odds stay finite."""
+_MOST_LOG_ODDS = math.log(1 - LEAST) - math.log(LEAST)
 TIE_BAND = math.log(0.51 / 0.49)
 """Log-odds of 51 to 49: what is closer to even is a tie. An endpoint that is asked the same twice
 tells probabilities that differ by as much, for it computes in 16 bits and in changing batches."""
@@ -31,8 +33,7 @@ class SoftVerdict:
     second. None unless both orders carry token probabilities."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(NamedTuple):
     """What one order says about the candidates; the three add up to 1."""
 
     first: float
@@ -63,21 +64,25 @@ def probable_verdict(
     pull of a position cancels exactly. None where no order has a verdict, or one has verdicts and
     no probabilities: the other order alone would keep its bias.
     """
-    by_order: dict[Order, list[_Said]] = {}
-    for reading in readings:
-        if reading.verdict is not None and reading.order in orders:
-            said = by_order.setdefault(reading.order, [])
-            if reading.probabilities is not None:
-                said.append(_of_candidates(reading.probabilities, reading.order))
-    if not by_order or not all(by_order.values()):
+    means: list[float] = []
+    said: list[_Said] = []
+    for order in BOTH_ORDERS:
+        if order not in orders:
+            continue
+        heard = [r for r in readings if r.order is order and r.verdict is not None]
+        told = [_of_candidates(r.probabilities, order) for r in heard if r.probabilities]
+        if told:
+            means.append(_mean([one.log_odds for one in told]))
+            said.append(_average(told))
+        elif heard:
+            return None
+    if not means:
         return None
-    means = {order: _mean(said.log_odds for said in by_order[order]) for order in by_order}
-    total = _mean(means.values())
-    has_both = len(means) == len(BOTH_ORDERS)
+    total = _mean(means)
     return SoftVerdict(
         probability=1 / (1 + math.exp(-total)),
-        outcome=_outcome(total, [_average(said) for said in by_order.values()]),
-        position=(means[Order.FORWARD] - means[Order.REVERSED]) / 2 if has_both else None,
+        outcome=_outcome(total, said),
+        position=(means[0] - means[1]) / 2 if len(means) == len(BOTH_ORDERS) else None,
     )
 
 
@@ -108,9 +113,12 @@ def voted_verdict(
 
 def log_odds(first: float, second: float) -> float:
     """Return the log-odds of one of two weights, finite even where one is 0; not both may be."""
-    total = first + second
-    one, other = (min(max(weight / total, LEAST), 1 - LEAST) for weight in (first, second))
-    return math.log(one) - math.log(other)
+    least = LEAST * (first + second)
+    if first < least:
+        return -_MOST_LOG_ODDS
+    if second < least:
+        return _MOST_LOG_ODDS
+    return math.log(first) - math.log(second)
 
 
 def _of_candidates(shown: tuple[float, float, float], order: Order) -> _Said:
@@ -119,9 +127,9 @@ def _of_candidates(shown: tuple[float, float, float], order: Order) -> _Said:
     return _Said(p_a, p_tie, p_b) if order is Order.FORWARD else _Said(p_b, p_tie, p_a)
 
 
-def _outcome(total: float, orders: Iterable[_Said]) -> Outcome:
+def _outcome(total: float, said: Sequence[_Said]) -> Outcome:
     """Return a tie where the mean is close to even, or every order finds a tie the likeliest."""
-    if abs(total) <= TIE_BAND or all(said.tie > max(said.first, said.second) for said in orders):
+    if abs(total) <= TIE_BAND or all(one.tie > one.first and one.tie > one.second for one in said):
         return Outcome.TIE
     return Outcome.FIRST if total > 0 else Outcome.SECOND
 
@@ -130,16 +138,17 @@ def _average(said: Sequence[_Said]) -> _Said:
     if len(said) == 1:
         return said[0]
     return _Said(
-        _mean(one.first for one in said),
-        _mean(one.tie for one in said),
-        _mean(one.second for one in said),
+        _mean([one.first for one in said]),
+        _mean([one.tie for one in said]),
+        _mean([one.second for one in said]),
     )
 
 
-def _mean(values: Iterable[float]) -> float:
+def _mean(values: Sequence[float]) -> float:
     """Return the mean, the same in whatever sequence the values come."""
-    given = tuple(values)
-    return math.fsum(given) / len(given)
+    if len(values) == 1:
+        return values[0]
+    return math.fsum(values) / len(values)
 
 
 _CERTAIN = {

@@ -39,10 +39,15 @@ class Schedule:
     rounds: tuple[tuple[Meeting, ...], ...]
     games: tuple[Game, ...]
     """Those of all rounds that are over."""
-    is_last: bool
-    """Whether no further round will come."""
+    of: int
+    """Rounds that there will be."""
     is_over: bool
-    """Whether the last round is over too."""
+    """Whether all of them are over."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no further round will come."""
+        return len(self.rounds) == self.of
 
 
 def default_rounds(players: int) -> int:
@@ -70,7 +75,7 @@ def schedule(
     `points_of` gives the points of a meeting's first player, `is_over` says whether it has taken
     place. The same results and seed lead to the same tournament, so that it resumes anywhere.
     """
-    wanted = min(rounds or default_rounds(players), most_rounds(players))
+    wanted = default_rounds(players) if rounds is None else min(rounds, most_rounds(players))
     made: list[tuple[Meeting, ...]] = []
     games: list[Game] = []
     while len(made) < wanted:
@@ -80,9 +85,9 @@ def schedule(
             break
         made.append(tuple(meetings))
         if not all(is_over(meeting) for meeting in meetings):
-            return Schedule(tuple(made), tuple(games), is_last=len(made) == wanted, is_over=False)
+            return Schedule(tuple(made), tuple(games), wanted, is_over=False)
         games += [Game(*meeting, points_of(meeting)) for meeting in meetings]
-    return Schedule(tuple(made), tuple(games), is_last=True, is_over=True)
+    return Schedule(tuple(made), tuple(games), wanted, is_over=True)
 
 
 def next_round(players: int, games: Sequence[Game], *, draw: random.Random) -> list[Meeting]:
@@ -98,8 +103,9 @@ def next_round(players: int, games: Sequence[Game], *, draw: random.Random) -> l
     order.sort(key=lambda player: -score[player])
     waiting: list[int | None] = [None]
     if players % 2:
-        # Stable, so that among equals the lowest score waits first.
-        waiting = sorted(reversed(order), key=lambda player: -played[player])
+        from_below = order[::-1]
+        from_below.sort(key=lambda player: -played[player])
+        waiting = [*from_below]
     search = _Search(met, MOST_STEPS)
     for left_over in waiting:
         paired = search.pair([player for player in order if player != left_over])
@@ -122,11 +128,24 @@ def ranking(
             wins[game.first, game.second] += game.points
             wins[game.second, game.first] += 1 - game.points
     order = list(range(players))
+    if players < 2:
+        return order, [0.0] * players
     random.Random(f"{seed}\nranking").shuffle(order)
     # Rounded, so that equal strengths are not told apart by the last bit of a sum.
     found = [round(float(strength), 9) for strength in strengths(wins)]
     order.sort(key=lambda player: -found[player])
     return order, [found[player] for player in order]
+
+
+def extremes(order: Sequence[int], *, margin: int = 0) -> list[Meeting]:
+    """Return best against worst, and whoever stands up to `margin` places closer together.
+
+    `order` is a ranking, best first; so is each pair.
+    """
+    apart = max(1, len(order) - 1 - margin)
+    return [
+        (better, worse) for place, better in enumerate(order) for worse in order[place + apart :]
+    ]
 
 
 def is_undecided(strengths_in_order: Sequence[float]) -> bool:

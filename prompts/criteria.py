@@ -118,6 +118,7 @@ def parse_criteria(content: bytes, where: str) -> Criteria:
     data = toml_table(content, where)
     _check_keys(data, where)
     scores = _scores(data, where)
+    criterion = _criterion(data, scores, where)
     attributes = _attributes(data.get("attributes", []), where)
     principles = _principles(data.get("principles", []), where)
     if scores and attributes:
@@ -135,7 +136,7 @@ def parse_criteria(content: bytes, where: str) -> Criteria:
         principles=principles,
         attributes=attributes,
         scale=_scale(data, scores, where),
-        criterion=_criterion(data, scores, where),
+        criterion=criterion,
         scores=scores,
     )
 

@@ -8,11 +8,9 @@ from tests.benchmarks.coverage import (
     DESIGNS,
     FIGURES,
     LOW,
-    Design,
-    Interval,
     coverage_of,
-    naive_proportion,
 )
+from tests.benchmarks.gold_sets import Design, Interval, naive_proportion
 
 FEW, MANY = DESIGNS[1], DESIGNS[3]
 SIMULATIONS = 300

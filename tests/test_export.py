@@ -191,7 +191,7 @@ def test_the_manifest_says_what_is_in_the_file_and_what_not(tmp_path: Path) -> N
     written = json.loads((tmp_path / "data.jsonl.manifest.json").read_bytes())
     assert list(written) == [
         "file", "format", "style", "rows", "sha256", "run", "rule", "is_partial", "pairs",
-        "left_out", "judges", "agreement", "created_at",
+        "left_out", "judges", "margin", "attributes", "agreement", "created_at",
     ]  # fmt: skip
     assert (written["run"], written["rule"], written["is_partial"]) == (
         "import", "conservative", False,

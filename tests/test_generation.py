@@ -160,6 +160,12 @@ def test_only_what_is_missing_is_asked() -> None:
 # What comes of it
 
 
+async def test_a_nul_character_in_a_candidate_is_replaced_for_no_input_may_hold_one() -> None:
+    made = await generated(Scripted(reply("a\0b")))
+
+    assert (made.status, made.text) == (None, "a\ufffdb")
+
+
 async def test_a_whole_reply_is_a_candidate() -> None:
     made = await generated(Scripted(reply("Boil water.")), temperature=0.5, system="Be kind.")
     assert (made.text, made.status, made.reason) == ("Boil water.", None, None)

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibration.bootstrap import cluster_bootstrap, cluster_bootstraps
 from calibration.intervals import (
     Floats,
-    cluster_bootstrap,
-    cluster_bootstraps,
     clustered_difference,
     clustered_proportion,
     t_quantile,
@@ -73,9 +72,20 @@ def test_single_items_and_summed_items_give_the_same_result() -> None:
 
 def test_the_bca_bootstrap_matches_the_published_vector() -> None:
     sums = np.stack([SUCCESSES, SIZES], axis=1)
-    result = cluster_bootstrap(sums, ratio, n=32, draws=9999, seed=0)
+    result = cluster_bootstrap(sums, ratio, n=32, draws=9999, seed=0, is_expanded=False)
     assert (result.value, result.n) == (0.71875, 32)
     assert (result.low, result.high) == pytest.approx((0.428571, 0.882353), abs=1e-6)
+
+
+def test_few_clusters_make_the_bootstrap_wider_by_the_quantiles_of_t() -> None:
+    sums = np.stack([SUCCESSES, SIZES], axis=1)
+    plain = cluster_bootstrap(sums, ratio, n=32, is_expanded=False)
+    wider = cluster_bootstrap(sums, ratio, n=32)
+    assert wider.low is not None
+    assert wider.high is not None
+    assert plain.low is not None
+    assert plain.high is not None
+    assert wider.low < plain.low < plain.high < wider.high
 
 
 def test_from_200_clusters_the_bootstrap_is_the_percentile_interval() -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 import socket
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from judge.errors import (
     AccountError,
     ConfigError,
     EndpointError,
+    ItemError,
     TransientError,
     UnreachableError,
 )
@@ -100,6 +102,27 @@ async def test_extra_body_is_merged_and_wins() -> None:
     async with scripted_server([completion()]) as server:
         await ask(server.base_url, extra_body=extra)
     assert extra.items() <= server.chats[0].body.items()
+
+
+async def test_token_probabilities_are_asked_for_only_where_they_are_wanted() -> None:
+    async with scripted_server([completion("A")]) as server:
+        await ask(server.base_url)
+        await ask(server.base_url, request=replace(REQUEST, top_logprobs=7))
+    plain, wanting = (sent.body for sent in server.chats)
+    assert plain.keys().isdisjoint({"logprobs", "top_logprobs"})
+    assert (wanting["logprobs"], wanting["top_logprobs"]) == (True, 7)
+
+
+async def test_a_refusal_of_probabilities_is_certain_for_every_item_and_names_the_remedy() -> None:
+    refused = Scripted(400, json.dumps({"error": {"message": "no logprobs, sorry"}}).encode())
+    async with scripted_server([refused]) as server:
+        error = await failing(server, request=replace(REQUEST, top_logprobs=20))
+        of_the_item = await failing(server)
+    assert isinstance(error, AccountError)
+    assert error.is_certain
+    for words in ("local: HTTP 400", "no logprobs, sorry", "it is 20", "top_logprobs = false"):
+        assert words in str(error)
+    assert isinstance(of_the_item, ItemError)  # it was not asked for them
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,11 @@ def test_every_documented_template_is_built_in() -> None:
 def test_a_built_in_template_is_named_as_its_file_and_offers_what_it_allows(name: str) -> None:
     prompt = load_prompt(name)
     assert prompt.name == name
-    is_token = prompt.verdict_format is VerdictFormat.TOKEN
-    assert (" C if" in prompt.system if is_token else "[[C]]" in prompt.system) is prompt.allows_tie
-    assert ("[[" in prompt.system + prompt.user) is not is_token
+    tie = {VerdictFormat.TOKEN: " C if", VerdictFormat.GRADES: "[[A=B]]"}
+    tie[VerdictFormat.SCORES] = "Both may get the same score"
+    assert (tie.get(prompt.verdict_format, "[[C]]") in prompt.system) is prompt.allows_tie
+    has_no_token = prompt.verdict_format in (VerdictFormat.TOKEN, VerdictFormat.SCORES)
+    assert ("[[" in prompt.system + prompt.user) is not has_no_token
     assert not prompt.is_verbatim
     assert "never an instruction" in prompt.system
     assert len(prompt.digest) == 16

@@ -39,11 +39,12 @@ CONTEXT = 400
 class FakeEngine:
     """Plays a LocalEngine: a token is a word, and the reply is what `answer` makes of them."""
 
+    delay_s = 0.0
+
     def __init__(self, answer: Callable[[], Generated] | None = None) -> None:
         self._answer = answer or (lambda: Generated("[[A]]", "stop", 3, 0))
         self.asked: list[tuple[int, dict[str, Any]]] = []
         self.templates: list[Mapping[str, Any]] = []
-        self.delay_s = 0.0
         self.is_asked = asyncio.Event()
         self.in_flight = self.most_in_flight = self.cancelled = self.shutdowns = 0
 
@@ -127,6 +128,12 @@ def test_token_probabilities_and_a_schema_are_asked_for_by_the_engines_names() -
 
     assert sampling["logprobs"] == 5
     assert sampling["structured_outputs"] == {"json": schema}, "the request knows what it needs"
+
+
+def test_chosen_tokens_are_told_of_in_place_of_the_likeliest() -> None:
+    sampling = sampling_of(request(top_logprobs=5), {}, {"logprob_token_ids": [3, 4]}, room=9)
+
+    assert (sampling["logprobs"], sampling["logprob_token_ids"]) == (2, [3, 4])
 
 
 def test_the_fields_of_the_chat_template_are_no_sampling_parameters() -> None:
@@ -310,9 +317,12 @@ def write_prompts(path: Path, count: int) -> Path:
 
 
 async def test_a_job_loads_its_model_once_asks_all_of_it_and_frees_it(
-    tmp_path: Path, engines: list[tuple[str, str, FakeEngine]]
+    tmp_path: Path,
+    engines: list[tuple[str, str, FakeEngine]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ledger = tmp_path / "x.db"
+    monkeypatch.setattr(FakeEngine, "delay_s", 0.02)
 
     result = await judge.arun(
         write_pairs(tmp_path / "pairs.jsonl", 40),

@@ -16,6 +16,7 @@ from judge.backends.wire import (
     listed_models,
     read_error,
     read_reply,
+    refuses_logprobs,
     retry_after_s,
 )
 from judge.chat import Reply
@@ -64,6 +65,102 @@ def test_missing_usage_is_none(usage: Any) -> None:
 def test_a_count_that_no_ledger_could_hold_is_none(count: Any) -> None:
     usage = {"prompt_tokens": count, "completion_tokens": 3}
     assert read(body_of(usage=usage)).input_tokens is None
+
+
+def test_tokens_from_a_prefix_cache_are_counted_where_they_are_told() -> None:
+    usage = {"prompt_tokens": 12, "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 0}}
+    assert read(body_of(usage=usage)).cached_tokens == 8
+
+
+@pytest.mark.parametrize("details", [None, [], "x", {}, {"cached_tokens": -1}])
+def test_untold_cached_tokens_are_none(details: Any) -> None:
+    usage = {"prompt_tokens": 12, "prompt_tokens_details": details}
+    reply = read(body_of(usage=usage))
+    assert (reply.input_tokens, reply.cached_tokens) == (12, None)
+
+
+def token(text: Any, logprob: Any, **more: Any) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": None} | more
+
+
+def with_logprobs(logprobs: Any) -> bytes:
+    document = json.loads(body_of("A"))
+    document["choices"][0]["logprobs"] = logprobs
+    return json.dumps(document).encode()
+
+
+def test_alternatives_are_read_token_by_token_the_taken_one_first() -> None:
+    tops = [token("A", -0.2), token("B", -1.5), token(" A", -4)]
+    said = [token("B", -1.5, top_logprobs=tops), token("<|end|>", -0.1)]
+    [first, second] = read(with_logprobs({"content": said, "refusal": None})).alternatives
+    assert list(first.items()) == [("B", -1.5), ("A", -0.2), (" A", -4.0)]
+    assert second == {"<|end|>": -0.1}
+
+
+def test_a_logarithm_is_kept_within_what_can_be_computed_with() -> None:
+    tops = [token("B", -9999.0), token("C", -1e9), token("D", -(10**400)), token("E", 1e-6)]
+    [found] = read(with_logprobs({"content": [token("A", 0, top_logprobs=tops)]})).alternatives
+    assert found == {"A": 0.0, "B": -9999.0, "C": -10_000.0, "D": -10_000.0, "E": 0.0}
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        *(None, [], {}, "x", 7, {"content": None}, {"content": []}, {"content": 7}),
+        {"content": [None]},
+        {"content": [{"token": "A"}]},
+        {"content": [token("A", None)]},
+        {"content": [token("A", "-0.1")]},
+        {"content": [token("A", True)]},
+        {"content": [token("A", 0.5)]},
+        {"content": [token("A", float("nan"))]},
+        {"content": [token("A", float("inf"))]},
+        {"content": [token(None, -0.1)]},
+        {"content": [token(["A"], -0.1)]},
+        {"content": [token("A", -0.1, top_logprobs=7)]},
+        {"content": [token("A", -0.1, top_logprobs=[None])]},
+        {"content": [token("A", -0.1), token("B", "no")]},
+        {"tokens": ["A"], "token_logprobs": [-0.1]},
+    ],
+)
+def test_alternatives_that_make_no_sense_leave_a_reply_without_them(logprobs: Any) -> None:
+    reply = read(with_logprobs(logprobs))
+    assert (reply.text, reply.alternatives) == ("A", ())
+
+
+def param_error(message: str, param: str | None) -> bytes:
+    return json.dumps({"error": {"message": message, "param": param, "code": None}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, param_error("This model does not support it.", "logprobs")),
+        (400, param_error("must be at most 5", "top_logprobs")),
+        (400, param_error("Logprobs are not available.", None)),
+        (403, param_error("You are not allowed to request logprobs from this model.", None)),
+        (422, json.dumps({"detail": [{"loc": ["body", "logprobs"], "msg": "extra"}]}).encode()),
+        (404, b"no logprobs here"),
+    ],
+)
+def test_a_refusal_that_names_logprobs_is_one_of_them(status: int, body: bytes) -> None:
+    assert refuses_logprobs(Answer(status, {}, body))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, param_error("the context is too long", "messages")),
+        (400, b""),
+        (400, b"[]"),
+        (200, param_error("logprobs", None)),
+        (401, param_error("logprobs", None)),
+        (429, param_error("logprobs", None)),
+        (500, param_error("logprobs", None)),
+    ],
+)
+def test_any_other_error_is_none_of_them(status: int, body: bytes) -> None:
+    assert not refuses_logprobs(Answer(status, {}, body))
 
 
 @pytest.mark.parametrize("content", [None, 7, {}, [], [1, None, {"type": "image"}]])

@@ -1,6 +1,6 @@
 """Twins of the commands about votes and files: import, agree, export, handoff."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from judge.exporting import Manifest
     from judge.handing_over import Handoff
     from judge.importing import ImportResult
+    from judge.pricing import Price
 
 
 def import_file(
@@ -63,12 +64,14 @@ def agree(
     by: Sequence[str] = ("category", "language"),
     json: str | Path | None = None,
     html: str | Path | None = None,
+    prices: "Mapping[str, Price] | None" = None,
 ) -> "Report":
     """Return how far the judges of a run agree with human votes, and with themselves.
 
     The votes are the ledger's, or those of the file `gold`; `split` "dev" or "test" takes those
     of one part of the prompts, "test" being the share `test_share` of them. `by` names tags that
-    part the pairs. Writes report.json to `json` and a self-contained page to `html`.
+    part the pairs. `prices`, by model, are for replies that are stored without what they cost.
+    Writes report.json to `json` and a self-contained page to `html`.
     """
     from judge.gold_split import Split
     from judge.reporting import ReportQuestion, report_ledger
@@ -81,6 +84,7 @@ def agree(
             split=Split(split),
             test_share=test_share,
             by=tuple(by),
+            prices=prices or {},
         ),
         json_path=Path(json) if json else None,
         html_path=Path(html) if html else None,
@@ -95,13 +99,17 @@ def export(
     style: str = "conversational",
     run: str = "latest",
     partial: bool = False,
+    margin: str = "probability",
+    attributes: bool = False,
 ) -> "Manifest":
     """Write the decided pairs of a run as training data, and a manifest beside it.
 
-    `to` is "trl" (`style` "standard" or "conversational") or "labels". Raises LedgerError while
-    asks are pending, unless `partial`.
+    `to` is "trl" (`style` "standard" or "conversational") or "labels". For trl rows, `margin` is
+    "probability", "grade", "grade-unit" or "none", and `attributes` adds a column of each rating.
+    Raises LedgerError while asks are pending, unless `partial`.
     """
     from judge.exporting import ExportFormat, Style, export_ledger
+    from judge.margins import MarginSource
 
     return export_ledger(
         Path(ledger),
@@ -110,6 +118,8 @@ def export(
         style=Style(style),
         run_id=run,
         is_partial_allowed=partial,
+        margin=MarginSource(margin),
+        with_attributes=attributes,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from judge.intake import IntakeReport
     from judge.pipeline import RunResult
     from judge.progress import Progress
+    from judge.prompt_job import Part
 
 
 async def arun(
@@ -37,6 +38,7 @@ async def arun(
     stop: "Stop | None" = None,
     on_start: "Callable[[Progress, IntakeReport], None] | None" = None,
     on_generated: "Callable[[GenerateResult], None] | None" = None,
+    on_part: "Callable[[Part], None] | None" = None,
     environ: Mapping[str, str] = os.environ,
 ) -> "RunResult":
     """Judge every pair of a JSON Lines file in both orders; return how it went.
@@ -66,6 +68,7 @@ async def arun(
         stop=stop,
         on_start=on_start,
         on_generated=on_generated,
+        on_part=on_part,
         environ=environ,
     )
 
@@ -135,13 +138,15 @@ def cost(
     seed: int = 0,
     retry: Iterable[str] = (),
     skip_bad_lines: bool = False,
+    with_judging: bool = True,
     on_pairs: "Callable[[int], None] | None" = None,
     environ: Mapping[str, str] = os.environ,
 ) -> "Estimate":
     """Return what judging a file would take: calls, tokens, money and time.
 
-    The arguments are those of `arun`. For a file of prompts it is what answering them would take.
-    Sends nothing and writes nothing; what the ledger holds is counted as done.
+    The arguments are those of `arun`. For a file of prompts it is what answering them would take
+    and, unless told otherwise by `with_judging`, what judging the answers would. Sends nothing
+    and writes nothing; what the ledger holds is counted as done.
     """
     from judge.estimating import estimate_job
     from judge.from_prompts import needs_candidates
@@ -155,8 +160,9 @@ def cost(
     selection, mapping = Selection(limit, sample, seed), table_map(map, values)
     if mapping is None and needs_candidates(str(pairs), resolved):
         return estimate_generation(
-            str(pairs), resolved, Path(ledger), selection=selection, skip_bad_lines=skip_bad_lines
-        )
+            str(pairs), resolved, Path(ledger),
+            selection=selection, skip_bad_lines=skip_bad_lines, with_judging=with_judging,
+        )  # fmt: skip
     return estimate_job(
         JobInput(str(pairs), selection, skip_bad_lines, mapping),
         resolved,

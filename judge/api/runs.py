@@ -1,6 +1,6 @@
 """Twins of `judge runs`: list, show, delete."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ from judge.api.base import DEFAULT_LEDGER
 
 if TYPE_CHECKING:
     from judge.ledger.deletion import Deletion
+    from judge.pricing import Price
     from judge.run_listing import RunDetail, RunSummary
 
 
@@ -18,11 +19,19 @@ def runs(*, ledger: str | Path = DEFAULT_LEDGER) -> "list[RunSummary]":
     return list(run_summaries(Path(ledger)))
 
 
-def show_run(run: str = "latest", *, ledger: str | Path = DEFAULT_LEDGER) -> "RunDetail":
-    """Return the settings and judges of a run, and what its replies add up to."""
+def show_run(
+    run: str = "latest",
+    *,
+    ledger: str | Path = DEFAULT_LEDGER,
+    prices: "Mapping[str, Price] | None" = None,
+) -> "RunDetail":
+    """Return the settings and judges of a run, and what its replies add up to.
+
+    `prices`, by model, are for replies that are stored without what they cost.
+    """
     from judge.run_listing import run_detail
 
-    return run_detail(Path(ledger), run)
+    return run_detail(Path(ledger), run, prices=prices)
 
 
 def delete_run(

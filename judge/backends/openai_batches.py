@@ -59,8 +59,7 @@ class OpenAIBatches:
         self._client = AsyncOpenAI(
             base_url=endpoint.base_url,
             api_key=key.get_secret_value() if key else "",
-            organization="",
-            project="",
+            admin_api_key="",  # else the SDK takes one from the environment
             max_retries=0,
             timeout=endpoint.timeout_s,
             default_headers=endpoint.headers,

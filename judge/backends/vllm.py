@@ -160,7 +160,8 @@ def sampling_of(
     sampling = {**defaults, **request.sampling, **extra}
     sampling["max_tokens"] = min(request.max_tokens, room)
     if request.top_logprobs is not None:
-        sampling["logprobs"] = request.top_logprobs
+        chosen = extra.get("logprob_token_ids")  # these alone are told of, and exactly
+        sampling["logprobs"] = len(chosen) if chosen else request.top_logprobs
     if request.json_schema is not None:
         sampling["structured_outputs"] = {"json": dict(request.json_schema)}
     return sampling

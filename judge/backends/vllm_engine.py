@@ -5,9 +5,11 @@ Its API moves between versions: what is used of it is here, and its errors becom
 
 import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
+
+from pydantic import ValidationError
 
 from judge.backends.vllm import Generated, alternatives_of
 from judge.backends.wire import one_line
@@ -31,6 +33,8 @@ ENVIRONMENT = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
 }
 """Set where the user has not: vLLM reads them while it is imported."""
+NOT_SETTABLE = {"n", "output_kind"}
+"""Sampling parameters that would give other than one whole reply."""
 _MEMORY_WORDS = ("memory", "kv cache", "max_model_len", "max seq len")
 _MEMORY = (
     "lower gpu_memory_utilization, max_model_len or max_num_seqs in the endpoint's options, or "
@@ -60,8 +64,7 @@ def start_engine(name: str, endpoint: Endpoint, model: str) -> "VLLMEngine":
         return VLLMEngine(name, AsyncLLM.from_engine_args(arguments))
     except Exception as error:  # whatever a driver, a checkpoint or a start-up process raises
         raise ConfigError(
-            f'endpoint "{name}": vLLM could not load "{model}": {one_line(str(error))}; '
-            f"{_remedy(error)}"
+            f'endpoint "{name}": vLLM could not load "{model}": {_cause(error)}; {_remedy(error)}'
         ) from error
 
 
@@ -104,6 +107,14 @@ def _check_options(where: str, options: Mapping[str, Any], known: type, version:
         if option not in arguments:
             hint = did_you_mean(option, arguments) or "; remove it"
             raise ConfigError(f'{where}: vLLM {version} has no engine argument "{option}"{hint}')
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, ValidationError):  # vLLM checks its arguments with pydantic
+        first = error.errors(include_url=False)[0]
+        option = ".".join(map(str, first["loc"])) or "options"
+        return one_line(f"{option} = {first['input']!r}: {first['msg']}")
+    return one_line(str(error)) or type(error).__name__
 
 
 def _remedy(error: Exception) -> str:
@@ -195,23 +206,30 @@ class VLLMEngine:
         )
 
         given = dict(sampling)
-        known = SamplingParams.__struct_fields__
-        for parameter in given:
-            if parameter not in known or parameter in ("n", "output_kind"):
-                hint = did_you_mean(parameter, known) or "; remove it from extra_body"
-                raise ConfigError(
-                    f'endpoint "{self._name}": "{parameter}" is no sampling parameter that can be '
-                    f"set{hint}"
-                )
+        structure = given.get("structured_outputs")
+        self._check_names("a sampling parameter", given, SamplingParams.__struct_fields__)
+        if isinstance(structure, Mapping):  # it would ignore a misspelt one
+            kinds = [field.name for field in fields(StructuredOutputsParams) if field.init]
+            self._check_names("part of structured_outputs", structure, kinds)
         try:
-            if isinstance(given.get("structured_outputs"), Mapping):
-                given["structured_outputs"] = StructuredOutputsParams(**given["structured_outputs"])
+            if isinstance(structure, Mapping):
+                given["structured_outputs"] = StructuredOutputsParams(**structure)
             return SamplingParams(**given, output_kind=RequestOutputKind.FINAL_ONLY)
         except Exception as error:  # its own classes, pydantic's or Python's, by parameter
             raise ItemError(
                 f"{self._name}: the engine refuses the sampling parameters "
                 f"({one_line(str(error))}); mend them in the judge, the generator or extra_body"
             ) from error
+
+    def _check_names(self, what: str, given: Iterable[str], known: Iterable[str]) -> None:
+        settable = set(known) - NOT_SETTABLE
+        for name in given:
+            if name not in settable:
+                hint = did_you_mean(name, settable) or "; remove it"
+                raise ConfigError(
+                    f'endpoint "{self._name}": extra_body: "{name}" is not {what} that can be '
+                    f"set{hint}"
+                )
 
     def _translated(self, error: Exception) -> EndpointError:
         from vllm.exceptions import VLLMClientError

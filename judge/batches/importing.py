@@ -4,9 +4,7 @@ Files are read twice: first to see which line speaks for each ask, then to store
 Reading the same files again adds nothing.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,11 +12,13 @@ from judge.batches.judges import reading_judge
 from judge.batches.lines import BatchLine, outcome_of, parse_line
 from judge.batches.manifest import find_manifest
 from judge.batches.outputs import output_files
+from judge.batches.reports import BatchImport
 from judge.batches.sorting import LineIndex, Part, Place
 from judge.chat import Reply
 from judge.config import Endpoint, Settings
 from judge.errors import EndpointError, ItemError
 from judge.formats.lines import BadLine, read_lines
+from judge.formats.problems import shown
 from judge.judging import Asked, ResolvedJudge, judgment_of
 from judge.ledger.batches import (
     BatchAsk,
@@ -32,65 +32,11 @@ from judge.ledger.batches import (
 )
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
-from judge.records import Judgment, Status
+from judge.records import Judgment
 
 PAGE = 500
 PAGE_BYTES = 16 * 2**20
 """Of lines that are held before they are stored."""
-MOST_CAUSES = 100
-OTHER_CAUSES = "other causes"
-SHOWN = 10
-"""Lines of each kind that are named one by one; the rest are counted."""
-
-
-@dataclass(slots=True)
-class Named:
-    """Lines of one kind: how many, and where the first few stand."""
-
-    count: int = 0
-    shown: list[str] = field(default_factory=list)
-
-    def add(self, where: str) -> None:
-        self.count += 1
-        if len(self.shown) < SHOWN:
-            self.shown.append(where)
-
-
-@dataclass(slots=True)
-class BatchImport:
-    """What one import found and did."""
-
-    files: tuple[Path, ...]
-    lines: int = 0
-    new: int = 0
-    """Judgments stored now."""
-    stored_before: int = 0
-    """Lines about asks that had the same reply already."""
-    statuses: Counter[Status] = field(default_factory=Counter)
-    """New judgments without a verdict, by the reason why."""
-    pending: Counter[str] = field(default_factory=Counter)
-    """Lines after which their ask stays pending, by the cause in words."""
-    input_tokens: int = 0
-    """Of the new judgments, as are the output tokens."""
-    output_tokens: int = 0
-    broken: Named = field(default_factory=Named)
-    """Lines that say nothing, such as a cut one."""
-    foreign: Named = field(default_factory=Named)
-    """Lines about asks that the ledger never exported."""
-    doubled: Named = field(default_factory=Named)
-    """Lines that repeat another."""
-    conflicting: Named = field(default_factory=Named)
-    """Lines with another reply to an ask than the one that is kept."""
-    run_ids: set[str] = field(default_factory=set)
-    missing: int = 0
-    """Asks of those runs that stand in batch files and have no judgment yet."""
-    source: str | None = None
-    """The input of the run, where there is one run only."""
-
-    def note_pending(self, cause: str) -> None:
-        """Count a line without an answer; causes that name each request apart are one."""
-        is_known = cause in self.pending or len(self.pending) < MOST_CAUSES
-        self.pending[cause if is_known else OTHER_CAUSES] += 1
 
 
 def import_batch(
@@ -199,7 +145,8 @@ class _Importer:
         for where, line in page:
             ask = asks.get(line.custom_id)
             if ask is None:
-                report.foreign.add(f"{where}: {line.custom_id} was not exported from this ledger")
+                named = f'custom_id "{shown(line.custom_id)}"'
+                report.foreign.add(f"{where}: {named} was not exported from this ledger")
                 continue
             run_id = self._exports[ask.export_id].run_id
             report.run_ids.add(run_id)

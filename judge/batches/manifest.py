@@ -1,7 +1,7 @@
 """What lies in the folder of an exported batch, and which of it was submitted where."""
 
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -11,7 +11,7 @@ from judge.records import Record
 
 MANIFEST = "manifest.json"
 SUBMISSIONS = "submissions.json"
-URL = "/v1/chat/completions"
+URL: Final = "/v1/chat/completions"
 
 R = TypeVar("R", bound=Record)
 

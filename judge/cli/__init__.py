@@ -71,6 +71,19 @@ app.command(
     "judge.cli.cost:command", name="cost", group=_LABEL,
     help="Say what judging a file would take: calls, tokens, money and time. Sends nothing.",
 )  # fmt: skip
+_batch = App(
+    name="batch", group=_LABEL,
+    help="Judge through a provider's batches: files of requests out, files of replies in.",
+)  # fmt: skip
+app.command(_batch)
+for _name, _help in (
+    ("export", "Write what judging a file still takes as batch files. Sends nothing."),
+    ("import", "Store what came of a batch, and say exactly what is still missing."),
+    ("submit", "Upload the files of a folder and have a batch made of each."),
+    ("status", "Say how far the batches of a folder have come."),
+    ("fetch", "Download what came of the batches of a folder, and import it."),
+):
+    _batch.command(f"judge.cli.batch:{_name}_command", name=_name, help=_help)
 _runs = App(name="runs", group=_LABEL, help="List, show and delete the runs of a ledger.")
 app.command(_runs)
 for _name, _help in (

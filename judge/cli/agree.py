@@ -11,6 +11,7 @@ from calibration.report.text import report_text
 from calibration.report.thresholds import Thresholds, failures
 from judge.api.base import DEFAULT_LEDGER
 from judge.api.deliver import agree
+from judge.cli.configured import known_prices
 from judge.cli.talk import talk_on_stderr
 from judge.cli.visible import visible
 from judge.gold_split import DEFAULT_SHARE
@@ -39,6 +40,7 @@ class ThresholdFlags:
 def command(
     *,
     ledger: Path = DEFAULT_LEDGER,
+    config: Path | None = None,
     gold: Path | None = None,
     run: str = "latest",
     split: Literal["all", "dev", "test"] = "all",
@@ -54,6 +56,9 @@ def command(
     ----------
     ledger
         Where the judgments are kept.
+    config
+        Settings with the prices of models, for replies that are stored without what they cost;
+        ./judge.toml where it exists.
     gold
         JSON Lines file of human votes, or of answers to handed-off tasks, in place of the votes
         in the ledger.
@@ -71,6 +76,7 @@ def command(
         Also write the report as one page to this file: with charts, the disagreements to read and
         the pairs to browse. It needs no network.
     """
+    talk = talk_on_stderr()
     report = agree(
         ledger=ledger,
         gold=gold,
@@ -80,9 +86,9 @@ def command(
         by=STRATA if by is None else by,
         json=json,
         html=html,
+        prices=known_prices(config, talk),
     )
     print(visible(report_text(report)), end="", flush=True)
-    talk = talk_on_stderr()
     for written in (json, html):
         if written is not None:
             talk.say(f"report written to {written}")

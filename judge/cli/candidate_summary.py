@@ -30,7 +30,7 @@ def opening_lines(progress: Progress, settings: Settings, ledger: Path) -> list[
 
 def poor_end(result: GenerateResult) -> str | None:
     """Return why whole candidates gave no pair at all, in one line; None if they gave one."""
-    if result.out is None or result.pairs.pairs:
+    if result.progress.pending or result.pairs.pairs:
         return None
     return (
         f"no pairs: {many(result.pairs.candidates, 'candidate')} of "
@@ -59,16 +59,21 @@ def _dropped(result: GenerateResult) -> str:
     which = f" ({counts(statuses)})" if statuses else ""
     replies = many(statuses.total(), "reply").replace("replys", "replies")
     words = f"{replies} without a candidate{which}"
-    if result.out is None:
+    if result.progress.pending:
         return words
     pairs = result.pairs
     return f"{words}; identical {pairs.identical:,}, near-identical {pairs.near_identical:,}"
 
 
 def _pairs(result: GenerateResult) -> str:
-    if result.out is None:
+    if result.progress.pending:
         return "none yet: they are written once no candidate is missing"
     pairs = result.pairs
+    if result.out is None:
+        return (
+            f"of {many(pairs.candidates, 'candidate')}, chosen as they are judged; "
+            f"{pairs.prompts_without_pairs:,} of {many(pairs.prompts, 'prompt')} without a pair"
+        )
     return (
         f"{pairs.pairs:,} in {result.out}, of {many(pairs.candidates, 'candidate')}; "
         f"{pairs.prompts_without_pairs:,} of {many(pairs.prompts, 'prompt')} without a pair"
@@ -76,10 +81,12 @@ def _pairs(result: GenerateResult) -> str:
 
 
 def _next_step(result: GenerateResult) -> str:
-    if result.out is None:
+    if result.progress.pending:
         return RESUME
     if not result.pairs.pairs:
         return _remedy(result)
+    if result.out is None:
+        return "judge run on the same prompts, which chooses their pairs and judges them"
     out, ledger = shlex.quote(str(result.out)), shlex.quote(str(result.ledger))
     return f"judge run {out} --ledger {ledger}"
 

@@ -13,7 +13,7 @@ from judge.cli.configured import config_path
 from judge.cli.documents import document_text
 from judge.cli.overrides import SettingFlags, overrides_of
 from judge.cli.talk import Talk, talk_on_stderr
-from judge.cli.visible import on_one_line
+from judge.cli.visible import on_one_line, visible
 
 
 def command(
@@ -22,6 +22,7 @@ def command(
     ledger: Path = DEFAULT_LEDGER,
     settings: SettingFlags | None = None,
     json: bool = False,
+    show_prompts: bool = False,
 ) -> int:
     """Look over settings, prompts, keys, endpoints and ledger, and ask each judge one question.
 
@@ -36,6 +37,8 @@ def command(
         Where replies would be kept.
     json
         Print one JSON document in place of the lines.
+    show_prompts
+        Print what each judge is asked in full, criteria included.
     """
     talk = talk_on_stderr(is_quiet=json)
     path = config_path(config, talk)
@@ -44,7 +47,9 @@ def command(
     def show(step: Step) -> None:
         talk.clear()
         if not json:
-            print(step_line(step), flush=True)
+            print(
+                "\n".join([step_line(step), *prompt_lines(step, is_shown=show_prompts)]), flush=True
+            )
         _say_what_is_awaited(step, talk)
 
     result = asyncio.run(acheck(config=path, ledger=ledger, overrides=overrides, on_step=show))
@@ -59,6 +64,14 @@ def step_line(step: Step) -> str:
     """Return a step in one line in which nothing can steer a terminal."""
     remedy = f"; {step.remedy}" if step.remedy else ""
     return on_one_line(f"{step.mark.value:<8} {step.subject}: {step.found}{remedy}")
+
+
+def prompt_lines(step: Step, *, is_shown: bool) -> list[str]:
+    """Return the prompt that a step rendered, where there is one to show."""
+    rendered = step.figures.get("rendered")
+    if rendered is None or not is_shown:
+        return []
+    return ["[system]", visible(rendered["system"]), "[user]", visible(rendered["user"]), ""]
 
 
 def _count_line(steps: Sequence[Step]) -> str:

@@ -1,6 +1,7 @@
 """`judge cost`: what would a job take?"""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from judge.api.base import DEFAULT_LEDGER
@@ -15,8 +16,9 @@ from judge.cli.summary import intake_lines
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.visible import visible
 from judge.config import Settings
-from judge.estimate import over_budget
+from judge.estimate import Estimate, over_budget
 from judge.loading import load_settings
+from judge.price_list import has_price_list, price_warnings
 
 BUDGETS = ("budget_requests", "budget_tokens", "budget_usd")
 
@@ -35,12 +37,16 @@ def command(
     """Say what judging a file would take: calls, tokens, money and time. Sends nothing.
 
     Every prompt is rendered as it would be sent, and two of them are shown. What the ledger holds
-    is counted as done. The same as judge run --dry-run.
+    is counted as done, and how long its replies were is what new ones are taken to be. For a file
+    of prompts, answering them and judging the answers. The same as judge run --dry-run.
+
+    Prices are those of [prices] in the config, or else of the price list that comes with
+    evenhand[cost], for addresses that it knows.
 
     Parameters
     ----------
     input_
-        JSON Lines file of pairs; - reads standard input.
+        JSON Lines file of pairs or of prompts; - reads standard input.
     config
         Settings as TOML. ./judge.toml is used where it exists.
     ledger
@@ -72,8 +78,37 @@ def show_cost(
     columns: MapFlags | None = None,
     talk: Talk,
     json: bool = False,
+    with_judging: bool = True,
 ) -> int:
     """Print what a job would take, as text or as one JSON document."""
+    estimate = estimated(
+        source, settings, ledger, lines=lines, columns=columns, talk=talk, with_judging=with_judging
+    )
+    for line in (*intake_lines(estimate.intake), *_price_warnings(settings)):
+        talk.warn(line)
+    if json:
+        print(document_text(estimate.as_dict()))
+        return 0
+    over = over_budget(estimate, settings.run.model_dump(include=set(BUDGETS)))
+    shown = [line for sample in estimate.samples for line in ("", *sample_lines(sample))]
+    print(visible("\n".join([*estimate_lines(estimate, over=over), *shown])))
+    if estimate.usd is None and not has_price_list():
+        talk.say("the prices of many providers come with the extra cost: evenhand[cost]")
+    talk.say("nothing was sent and nothing was written")
+    return 0
+
+
+def estimated(
+    source: str,
+    settings: Settings,
+    ledger: Path,
+    *,
+    lines: InputFlags,
+    columns: MapFlags | None = None,
+    talk: Talk,
+    with_judging: bool = True,
+) -> Estimate:
+    """Return what a job would take, showing how far the counting has come."""
 
     def count(pairs: int) -> None:
         if talk.is_live and not talk.is_quiet:
@@ -91,16 +126,13 @@ def show_cost(
         seed=lines.seed,
         retry=lines.retry or (),
         skip_bad_lines=lines.skip_bad_lines,
+        with_judging=with_judging,
         on_pairs=count,
     )
     talk.clear()
-    for line in intake_lines(estimate.intake):
-        talk.warn(line)
-    if json:
-        print(document_text(estimate.as_dict()))
-        return 0
-    over = over_budget(estimate, settings.run.model_dump(include=set(BUDGETS)))
-    shown = [line for sample in estimate.samples for line in ("", *sample_lines(sample))]
-    print(visible("\n".join([*estimate_lines(estimate, over=over), *shown])))
-    talk.say("nothing was sent and nothing was written")
-    return 0
+    return estimate
+
+
+def _price_warnings(settings: Settings) -> Iterator[str]:
+    for warning in price_warnings(settings):
+        yield f"warning: {warning}"

@@ -22,64 +22,117 @@ def estimate_lines(estimate: "Estimate", *, over: list[str]) -> list[str]:
         f"input    {_many(intake.pairs, noun)}, {estimate.contents:,} distinct{left_out}",
         f"calls    {_calls(estimate)}",
     ]
-    for judge in estimate.judges:
-        role = "answers" if estimate.is_of_generating else "judge"
-        lines += _judge_lines(judge, role, is_alone=len(estimate.judges) == 1)
-    if len(estimate.judges) > 1:
-        lines += [f"all      {_tokens(estimate.prompt_tokens, estimate.reply_tokens)}"]
+    for stage in estimate.stages:
+        lines += _stage_lines(stage, is_alone=len(estimate.askers) == 1)
+    if len(estimate.askers) > 1:
+        unpriced = [asker for asker in estimate.askers if asker.usd is None and asker.calls]
         lines += [
-            f"         {_price(estimate.usd, [j.model for j in estimate.judges if not j.usd])}"
+            f"all      prompts {_tokens(estimate.prompt_tokens)}, "
+            f"replies {_tokens(estimate.reply_tokens)}",
+            f"         {_price(estimate.usd, unpriced)}{_batch_price(estimate.batch_usd)}",
         ]
-    lines += [_time_line(estimate, endpoint) for endpoint in estimate.endpoints]
+    lines += [_time_line(stage, end) for stage in estimate.stages for end in stage.endpoints]
     if over:
         lines.append(f"budget   {', '.join(over)} may end the job before it is done")
-    if estimate.is_of_generating:
+    if estimate.judging is not None:
+        lines.append(
+            "         judging is estimated as if no two answers were alike and no pair were judged"
+        )
+    elif estimate.is_of_generating:
         lines.append("         judging comes on top: judge cost says it once the pairs are written")
-    lines.append(
-        "         all of it is estimated: tokens from characters, replies from 1/8 of max_tokens "
-        "to all of it"
-    )
     return lines
 
 
+def spending_line(estimate: "Estimate") -> str:
+    """Return what a job may take at most, in one line."""
+    tokens = estimate.prompt_tokens.high + estimate.reply_tokens.high
+    unpriced = [asker for asker in estimate.askers if asker.usd is None and asker.calls]
+    price = _price(None, unpriced) if estimate.usd is None else f"${estimate.usd.high:,.2f}"
+    return f"at most {estimate.calls:,} requests, {tokens:,.0f} tokens, {price}"
+
+
 def sample_lines(sample: "PromptSample") -> list[str]:
-    """Return a prompt as it would be sent, with its middle left out where it is long."""
-    parts = [f"--- {on_one_line(sample.judge)}, {sample.order.value} order"]
+    """Return a prompt as it would be sent, the middle of a long user text left out.
+
+    The system text stays whole: it holds the criteria.
+    """
+    order = "" if sample.order is None else f", {sample.order.value} order"
+    parts = [f"--- {on_one_line(sample.judge)}{order}"]
     if sample.system:
-        parts += ["[system]", _shortened(sample.system)]
+        parts += ["[system]", visible(sample.system)]
     return [*parts, "[user]", _shortened(sample.user)]
 
 
 def _calls(estimate: "Estimate") -> str:
     words = f"{estimate.calls:,} to send"
+    if estimate.judging is not None:
+        answers = estimate.calls - estimate.judging.calls
+        words += f": {answers:,} for answers, {estimate.judging.calls:,} for judging them"
+    least = sum(
+        asker.calls if asker.least_calls is None else asker.least_calls for asker in estimate.askers
+    )
+    if least < estimate.calls:
+        words += f" at most, {least:,} at first: the replies decide what else is asked"
     if estimate.stored:
         words += f"; {estimate.stored:,} stored already and not asked again"
-    if unaskable := sum(judge.unaskable for judge in estimate.judges):
+    if unaskable := sum(asker.unaskable for asker in estimate.askers):
         words += f"; {unaskable:,} cannot be asked: the template shows what the pair lacks"
     return words
 
 
-def _judge_lines(judge: "JudgeEstimate", role: str, *, is_alone: bool) -> list[str]:
-    calls = "" if is_alone else f", {judge.calls:,} calls"
-    return [
-        f"{role:<9}{on_one_line(judge.name)}: model {on_one_line(judge.model)}{calls}",
-        f"         {_tokens(judge.prompt_tokens, judge.reply_tokens)}",
-        f"         {_price(judge.usd, [judge.model])}",
+def _stage_lines(stage: "Estimate", *, is_alone: bool) -> list[str]:
+    role = "answers" if stage.is_of_generating else "judge"
+    return [line for asker in stage.judges for line in _asker_lines(asker, role, is_alone=is_alone)]
+
+
+def _asker_lines(asker: "JudgeEstimate", role: str, *, is_alone: bool) -> list[str]:
+    calls = "" if is_alone else f", {asker.calls:,} calls"
+    lines = [
+        f"{role:<9}{on_one_line(asker.name)}: model {on_one_line(asker.model)}{calls}",
+        f"         prompts {_tokens(asker.prompt_tokens)}, counted by {asker.token_source}",
+        f"         replies {_tokens(asker.reply_tokens)}: {asker.reply_source}",
+        f"         {_price(asker.usd, [asker])}{_source(asker)}",
     ]
+    if asker.batch_usd is not None:
+        assumed = "assumed: " if asker.is_batch_assumed else ""
+        lines.append(
+            f"         in batches {_dollars(asker.batch_usd)} ({assumed}{asker.batch_source})"
+        )
+    return lines
 
 
-def _tokens(prompts: "Range", replies: "Range") -> str:
-    return (
-        f"prompts about {prompts.likely:,.0f} tokens ({prompts.low:,.0f} to {prompts.high:,.0f}), "
-        f"replies {replies.low:,.0f} to {replies.high:,.0f}"
-    )
+def _tokens(tokens: "Range") -> str:
+    return f"about {tokens.likely:,.0f} tokens ({tokens.low:,.0f} to {tokens.high:,.0f})"
 
 
-def _price(usd: "Range | None", unpriced: list[str]) -> str:
+def _price(usd: "Range | None", unpriced: "list[JudgeEstimate]") -> str:
     if usd is None:
-        tables = ", ".join(f'[prices."{on_one_line(model)}"]' for model in dict.fromkeys(unpriced))
+        models = dict.fromkeys(asker.model for asker in unpriced)
+        tables = ", ".join(f'[prices."{on_one_line(model)}"]' for model in models)
         return f"price unknown; set {tables}"
-    return f"price ${usd.low:,.4f} to ${usd.high:,.4f}"
+    return f"price {_dollars(usd)}"
+
+
+def _source(asker: "JudgeEstimate") -> str:
+    price = asker.price
+    if price is None:
+        return ""
+    if price.is_free:
+        return f" ({asker.price_source}: a model that costs nothing)"
+    each = f"${price.input_per_million:g} in, ${price.output_per_million:g} out per million tokens"
+    if price.cached_input_per_million is not None:
+        each += f", ${price.cached_input_per_million:g} in from a cache"
+    if asker.dearer_above is not None:
+        each += f"; more above {asker.dearer_above:,} tokens a prompt"
+    return f" ({asker.price_source}: {each})"
+
+
+def _batch_price(usd: "Range | None") -> str:
+    return "" if usd is None else f"; in batches {_dollars(usd)}"
+
+
+def _dollars(usd: "Range") -> str:
+    return f"${usd.low:,.4f} to ${usd.high:,.4f}"
 
 
 def _time_line(estimate: "Estimate", endpoint: "EndpointEstimate") -> str:

@@ -19,6 +19,8 @@ def command(
     ledger: Path = DEFAULT_LEDGER,
     run: str = "latest",
     partial: bool = False,
+    margin: Literal["probability", "grade", "grade-unit", "none"] = "probability",
+    attributes: bool = False,
 ) -> int:
     """Write the pairs that one answer won as training data, and a manifest beside the file.
 
@@ -39,8 +41,24 @@ def command(
         A run's id, or latest.
     partial
         Export although asks are still pending; the manifest says so.
+    margin
+        What the column margin of trl rows is made of: probability, |2p - 1| where the judges gave
+        one; grade, 2 for much better and 1 for a little, the mean over the orders; grade-unit,
+        half of that; none.
+    attributes
+        Add columns to trl rows for the attributes that the judges rated: NAME_chosen,
+        NAME_rejected and NAME_margin. Label rows always hold them.
     """
-    manifest = export(out, ledger=ledger, to=to, style=style, run=run, partial=partial)
+    manifest = export(
+        out,
+        ledger=ledger,
+        to=to,
+        style=style,
+        run=run,
+        partial=partial,
+        margin=margin,
+        attributes=attributes,
+    )
     talk_on_stderr().say(manifest_line(manifest, out))
     return 0
 

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from judge.api.base import DEFAULT_LEDGER
 from judge.api.label import agenerate
 from judge.cli.configured import config_path
+from judge.cli.confirming import DECLINED, ConfirmAbove, is_confirmed
 from judge.cli.cost import show_cost
 from judge.cli.inputs import Count, InputFlags
 from judge.cli.overrides import GeneratorFlags, keyless_line, overrides_of
@@ -52,6 +53,7 @@ def command(
     settings: GeneratorFlags | None = None,
     lines: PromptFlags | None = None,
     dry_run: bool = False,
+    confirm_above: ConfirmAbove = None,
     quiet: bool = False,
 ) -> int:
     """Ask generators to answer every prompt of a file, and write their answers as pairs to judge.
@@ -71,6 +73,8 @@ def command(
         File of pairs to write, in place of one there. Beside the ledger where not given.
     dry_run
         Say what it would take, and send nothing.
+    confirm_above
+        Ask before beginning if it may take more than this, such as 5usd; only on a terminal.
     quiet
         Say only warnings and errors.
     """
@@ -80,19 +84,18 @@ def command(
     overrides = overrides_of(flags, config, environ=os.environ)
     resolved = load_settings(config, overrides, environ=os.environ)
     chosen = lines or PromptFlags()
+    counted = InputFlags(
+        limit=chosen.limit,
+        sample=chosen.sample,
+        seed=chosen.seed,
+        skip_bad_lines=chosen.skip_bad_lines,
+    )
     if dry_run:
-        return show_cost(
-            prompts,
-            resolved,
-            ledger,
-            lines=InputFlags(
-                limit=chosen.limit,
-                sample=chosen.sample,
-                seed=chosen.seed,
-                skip_bad_lines=chosen.skip_bad_lines,
-            ),
-            talk=talk,
-        )
+        return show_cost(prompts, resolved, ledger, lines=counted, talk=talk, with_judging=False)
+    if not is_confirmed(
+        confirm_above, prompts, resolved, ledger, lines=counted, talk=talk, with_judging=False
+    ):
+        return DECLINED
     if (line := keyless_line(flags, resolved, environ=os.environ)) is not None:
         talk.say(line)
     return asyncio.run(_generate(prompts, resolved, ledger, out=out, lines=chosen, talk=talk))

@@ -8,11 +8,13 @@ from typing import Annotated, Any, ClassVar
 
 from cyclopts import Parameter
 
+from judge.amounts import limits_of
 from judge.config import Judge, Settings
 from judge.errors import ConfigError
 from judge.generators import Generator
 from judge.labels import Rule
 from judge.overlay import toml_value
+from judge.policies.rules import PolicyName
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 
@@ -33,8 +35,11 @@ class AskingFlags:
     """Requests at the same time to that endpoint."""
     timeout_s: float | None = None
     """Seconds for one request to that endpoint."""
+    budget: list[str] | None = None
+    """What the job may take over all its resumptions: 20usd, 5000requests or 2Mtokens; may be
+    repeated."""
     budget_usd: float | None = None
-    """US dollars that the job may cost, by the prices in the config."""
+    """US dollars that the job may cost, by the prices in the config or of the price list."""
     budget_requests: int | None = None
     """Requests that the job may send, over all its resumptions."""
     budget_tokens: int | None = None
@@ -43,12 +48,20 @@ class AskingFlags:
     """TABLE.KEY=VALUE of any setting, such as endpoints.local.timeout_s=30; may be repeated."""
 
     def own(self) -> dict[str, Any]:
-        """Return the settings of these flags alone, None where they are not given."""
+        """Return the settings of these flags alone, None where they are not given.
+
+        Raises ConfigError for a --budget that is no amount, or limits what another flag limits.
+        """
+        limits = limits_of(self.budget or ())
+        for name in limits:
+            if getattr(self, name) is not None:
+                flag = f"--{name.replace('_', '-')}"
+                raise ConfigError(f"--budget and {flag} limit the same; give one of them")
         return {
             f"{self.asker}.0.model": self.model,
-            "run.budget_usd": self.budget_usd,
-            "run.budget_requests": self.budget_requests,
-            "run.budget_tokens": self.budget_tokens,
+            "run.budget_usd": limits.get("budget_usd", self.budget_usd),
+            "run.budget_requests": limits.get("budget_requests", self.budget_requests),
+            "run.budget_tokens": limits.get("budget_tokens", self.budget_tokens),
         }
 
 
@@ -63,12 +76,28 @@ class SettingFlags(AskingFlags):
     """Model of the first judge."""
     prompt: str | None = None
     """Prompt of the first judge: pair-tie, pair or a path to a TOML file."""
+    criteria: str | None = None
+    """Criteria of the first judge, for a prompt with $criteria: a built-in name or a TOML file."""
     rule: Rule | None = None
     """How the two orders of a pair become one label."""
+    until: int | None = None
+    """Answer and judge prompts until so many labels are usable: first or second."""
+    policy: PolicyName | None = None
+    """What is asked about a pair."""
+    samples: int | None = None
+    """Replies to each order of a pair, under the policies samples and cascade."""
 
     def own(self) -> dict[str, Any]:
         asked = AskingFlags.own(self)
-        return {**asked, "judges.0.prompt": self.prompt, "run.rule": self.rule}
+        return {
+            **asked,
+            "judges.0.prompt": self.prompt,
+            "judges.0.criteria": self.criteria,
+            "run.rule": self.rule,
+            "run.until": self.until,
+            "run.policy": self.policy,
+            "run.samples": self.samples,
+        }
 
 
 @Parameter(name="*")

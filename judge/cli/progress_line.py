@@ -20,6 +20,8 @@ def progress_line(
     """
     gates = gates_of(progress.gates())
     line = f"{progress.done:,}/{progress.total:,}"
+    if progress.pending and progress.most > progress.total:
+        line += f" (up to {progress.most:,})"
     for wordings in _parts(progress, elapsed_s, rate, gates):
         for wording in wordings:
             if len(line) + len(_SEPARATOR) + len(wording) <= width:
@@ -36,6 +38,7 @@ def progress_record(progress: Progress, elapsed_s: float, rate: float, *, proble
     fields: dict[str, object] = {
         "done": progress.done,
         "total": progress.total,
+        **({"most": progress.most} if progress.most > progress.total else {}),
         "elapsed_s": round(elapsed_s),
         "rate_per_s": f"{rate:.1f}",
     }

@@ -7,13 +7,14 @@ from pathlib import Path
 from judge.api.base import DEFAULT_LEDGER
 from judge.api.label import arun
 from judge.cli.configured import config_path
+from judge.cli.confirming import DECLINED, ConfirmAbove, is_confirmed
 from judge.cli.cost import show_cost
 from judge.cli.inputs import Input, InputFlags
 from judge.cli.mapping import MapFlags
 from judge.cli.overrides import SettingFlags, keyless_line, overrides_of
 from judge.cli.progress_view import ProgressView
 from judge.cli.signals import ending_on_signals
-from judge.cli.summary import closing_lines, early_end
+from judge.cli.summary import closing_lines, early_end, unsure_lines
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.telling import tell_beginning, tell_generated
 from judge.config import Settings
@@ -23,6 +24,7 @@ from judge.intake import IntakeReport
 from judge.loading import load_settings
 from judge.pipeline import RunResult
 from judge.progress import Progress
+from judge.prompt_job import Part
 
 
 def command(
@@ -35,6 +37,7 @@ def command(
     lines: InputFlags | None = None,
     columns: MapFlags | None = None,
     dry_run: bool = False,
+    confirm_above: ConfirmAbove = None,
     quiet: bool = False,
 ) -> int:
     """Judge every pair of a file in both orders and keep every reply in a ledger.
@@ -54,6 +57,8 @@ def command(
         Where the replies are kept.
     dry_run
         Say what the job would take, as judge cost does, and send nothing.
+    confirm_above
+        Ask before beginning if the job may take more than this, such as 5usd; only on a terminal.
     quiet
         Say only warnings and errors.
     """
@@ -65,6 +70,10 @@ def command(
     chosen = lines or InputFlags()
     if dry_run:
         return show_cost(input_, resolved, ledger, lines=chosen, columns=columns, talk=talk)
+    if not is_confirmed(
+        confirm_above, input_, resolved, ledger, lines=chosen, columns=columns, talk=talk
+    ):
+        return DECLINED
     if (line := keyless_line(flags, resolved, environ=os.environ)) is not None:
         talk.say(line)
     return asyncio.run(_run(input_, resolved, ledger, lines=chosen, columns=columns, talk=talk))
@@ -101,8 +110,21 @@ async def watched_run(
 
     columns = columns or MapFlags()
 
+    # Runs that go on in waves or rounds are told once.
+    known: set[str] = set()
+    answered: set[str] = set()
+    current = settings
+
+    def begin_part(part: Part) -> None:
+        nonlocal current
+        current = part.settings
+        if part.words:
+            talk.say(part.words)
+
     def begin(progress: Progress, intake: IntakeReport) -> None:
-        tell_beginning(talk, progress, intake, settings=settings, ledger=ledger)
+        if progress.run_id not in known:
+            tell_beginning(talk, progress, intake, settings=current, ledger=ledger)
+        known.add(progress.run_id)
         if intake.votes:
             talk.say(f"stored {intake.new_votes:,} new of {intake.votes:,} votes in the rows")
         if lines.retry and progress.kind != KIND:
@@ -110,7 +132,9 @@ async def watched_run(
         view.begin(progress)
 
     def end_generating(result: GenerateResult) -> None:
-        tell_generated(talk, result)
+        if result.run_id not in answered or result.progress.pending:
+            tell_generated(talk, result)
+        answered.add(result.run_id)
         view.begin_reading(str(result.out or source))
 
     with ProgressView(talk, source) as view:
@@ -128,6 +152,7 @@ async def watched_run(
             stop=stop,
             on_start=begin,
             on_generated=end_generating,
+            on_part=begin_part,
         )
     if not result.is_judged and result.progress.pending:
         return result  # how the generation ended is said already
@@ -135,5 +160,7 @@ async def watched_run(
         talk.warn(f"error: {why}")
     if not result.is_judged:
         return result
+    for line in unsure_lines(result.progress):
+        talk.warn(line)
     talk.say("\n".join(closing_lines(result)))
     return result

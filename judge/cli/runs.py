@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from judge.api.base import DEFAULT_LEDGER
 from judge.api.runs import delete_run, runs, show_run
+from judge.cli.configured import known_prices
 from judge.cli.documents import document_text
 from judge.cli.runs_view import deletion_lines, detail_lines, run_table
 from judge.cli.talk import Talk, talk_on_stderr
@@ -41,7 +42,12 @@ def list_command(*, ledger: Path = DEFAULT_LEDGER, json: bool = False) -> int:
 
 
 def show_command(
-    run: RunId = "latest", /, *, ledger: Path = DEFAULT_LEDGER, json: bool = False
+    run: RunId = "latest",
+    /,
+    *,
+    ledger: Path = DEFAULT_LEDGER,
+    config: Path | None = None,
+    json: bool = False,
 ) -> int:
     """Show one run: its settings and judges, and what its replies add up to.
 
@@ -51,11 +57,16 @@ def show_command(
         A run's id, or latest.
     ledger
         Where the judgments are kept.
+    config
+        Settings with the prices of models, for replies that are stored without what they cost;
+        ./judge.toml where it exists.
     json
         Print one JSON document in place of the lines.
     """
-    with _waiting(talk_on_stderr()):
-        detail = show_run(run, ledger=ledger)
+    talk = talk_on_stderr()
+    prices = known_prices(config, talk)
+    with _waiting(talk):
+        detail = show_run(run, ledger=ledger, prices=prices)
     _print(detail, None if json else detail_lines(detail))
     return 0
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from judge.cli.columns import aligned
+from judge.cli.spending_words import dollars
 from judge.cli.visible import on_one_line
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ def detail_lines(detail: "RunDetail") -> list[str]:
         rows.append(("judge", on_one_line(f"{judge.name}: model {judge.model}")))
         prompt = f"prompt {judge.prompt}, digest {judge.prompt_digest}; "
         rows.append(("", on_one_line(prompt + _settings(judge.sampling))))
-        figures = detail.replies.get(judge.name)
-        rows += [("", line) for line in (_figures(figures) if figures else ["no reply yet"])]
+        figures, expense = detail.replies.get(judge.name), detail.expenses.get(judge.name)
+        told = _figures(figures, expense.usd if expense else None) if figures else ["no reply yet"]
+        rows += [("", line) for line in told]
+    if detail.usd_per_1000_labels:
+        price = dollars(detail.usd_per_1000_labels)
+        rows.append(("price", f"{price} per 1,000 usable labels, judging alone"))
     for reason, count in detail.deferrals:
         rows.append(("waiting", f"{count:,}: {on_one_line(reason)}"))
     return aligned(rows)
@@ -80,12 +85,12 @@ def _row(run: "RunSummary") -> tuple[str, ...]:
     )
 
 
-def _figures(figures: "ReplyFigures") -> list[str]:
+def _figures(figures: "ReplyFigures", usd: float | None) -> list[str]:
     counted = {"verdict": figures.verdicts, **figures.statuses}
     tokens = f"tokens in {_number(figures.input_tokens)}, out {_number(figures.output_tokens)}"
     latency = figures.mean_latency_s
     time = "unknown" if latency is None else f"{latency:.2f} s"
-    cost = "" if figures.cost_usd is None else f", cost ${figures.cost_usd:,.4f}"
+    cost = "" if usd is None else f", cost {dollars(usd)}"
     retried = f"{figures.retries:,} requests repeated"
     return [
         f"judgments {figures.judgments:,}: {_counted(counted)}; {retried}",

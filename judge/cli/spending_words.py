@@ -1,6 +1,10 @@
 """What a job has spent, in words. Pure."""
 
+from collections.abc import Iterable, Mapping
+
 from judge.budget import Budget
+from judge.cli.visible import on_one_line
+from judge.price_list import Quote
 from judge.progress import Progress
 
 
@@ -40,6 +44,24 @@ def spent_in_all(progress: Progress) -> str:
         words = f"; tokens {progress.input_tokens:,} in, {progress.output_tokens:,} out"
     spent = spent_so_far(progress.budget)
     return f"{words}; spent {spent}" if spent else words
+
+
+def label_price(usd_per_1000: float | None) -> str:
+    """Return the price of a usable label, to follow other words; nothing where none is known."""
+    return f"; judging {dollars(usd_per_1000)} per 1,000 usable labels" if usd_per_1000 else ""
+
+
+def price_line(quotes: Mapping[str, Quote], models: Iterable[str]) -> str | None:
+    """Return where the prices of models come from, in a line; None where none has a price."""
+    known = {model: quotes[model] for model in dict.fromkeys(models) if model in quotes}
+    if not known:
+        return None
+    words = [
+        f"{on_one_line(model)} ${quote.price.input_per_million:g} in, "
+        f"${quote.price.output_per_million:g} out ({quote.source})"
+        for model, quote in known.items()
+    ]
+    return f"prices per million tokens: {'; '.join(words)}"
 
 
 def dollars(usd: float) -> str:

@@ -4,13 +4,14 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
+from judge.cli.policy_words import asks_of, asks_per_pair, how_asked, policy_lines
 from judge.cli.progress_line import counts, duration, per_second, percent, retries, to_do
-from judge.cli.spending_words import spent_in_all
+from judge.cli.rounds_words import rounds_lines
+from judge.cli.spending_words import label_price, spent_in_all
 from judge.cli.visible import on_one_line
 from judge.config import Settings
 from judge.generating import GenerateResult
 from judge.intake import IntakeReport
-from judge.labels import Rule
 from judge.pipeline import RunResult
 from judge.progress import Progress
 from judge.records import Outcome
@@ -26,13 +27,11 @@ def opening_lines(progress: Progress, settings: Settings, ledger: Path) -> list[
         f"{judge.display_name} ({judge.prompt}) at {settings.endpoint_of(judge).address}"
         for judge in settings.judges
     ]
-    is_single = settings.run.rule is Rule.SINGLE_RANDOM
-    pairs = progress.total // max(1, (1 if is_single else 2) * len(judges))
-    orders = "one order each" if is_single else "both orders"
+    pairs = (progress.most or progress.total) // max(1, asks_per_pair(settings))
     return [
         f"run {progress.run_id} in ledger {ledger}",
         f"{many(len(judges), 'judge')}: {'; '.join(judges)}",
-        f"{many(pairs, 'pair')} in {orders}, {many(progress.total, 'ask')}: {to_do(progress)}",
+        f"{many(pairs, 'pair')} {how_asked(settings)}, {asks_of(progress)}: {to_do(progress)}",
     ]
 
 
@@ -53,20 +52,33 @@ def early_end(result: RunResult | GenerateResult) -> str | None:
         cause = on_one_line(str(result.cause))
         return cause if RESUME in cause else f"{cause}; {RESUME}"
     if not result.progress.pending:
-        if isinstance(result, RunResult) and not result.is_judged and result.is_interrupted:
-            return f"interrupted: nothing is judged yet; {RESUME}"
+        if isinstance(result, RunResult) and result.is_interrupted and not result.is_whole:
+            what = "further rounds follow" if result.is_judged else "nothing is judged yet"
+            return f"interrupted: {what}; {RESUME}"
         return None
     why = "interrupted" if result.is_interrupted else _most_common(result.progress.deferred)
     return f"{why}: {many(result.progress.pending, 'ask')} still pending; {RESUME}"
 
 
+def unsure_lines(progress: Progress) -> list[str]:
+    """Return which judges told no token probabilities though they were asked for them."""
+    return [
+        f'warning: {many(n, "verdict")} of judge "{name}" came without token probabilities; its '
+        "endpoint does not offer them: take another, or set top_logprobs = false and ask several "
+        "samples"
+        for name, n in progress.without_probabilities.items()
+    ]
+
+
 def closing_lines(result: RunResult) -> list[str]:
-    """Return the five lines that end every job."""
+    """Return the five lines that end every job, and how policy and rounds went if that is told."""
     return [
         f"judged    {asked(result)}",
         f"labels    {_labels(result)}; rule {result.rule}",
         f"orders    {_orders(result)}",
-        f"requests  {requests(result.progress)}",
+        *policy_lines(result.policy),
+        *rounds_lines(result),
+        f"requests  {requests(result.progress)}{_label_price(result)}",
         f"stored    {result.ledger}, run {result.run_id}; next: {_next_step(result)}",
     ]
 
@@ -121,12 +133,17 @@ def requests(progress: Progress) -> str:
     return f"{retries(progress)}; pending {pending}{spent_in_all(progress)}"
 
 
+def _label_price(result: RunResult) -> str:
+    """Return the price of a usable label once every pair is judged: half a pair gives none."""
+    return "" if result.progress.pending else label_price(result.usd_per_1000_labels)
+
+
 def _most_common(reasons: Counter[str]) -> str:
     return on_one_line(reasons.most_common(1)[0][0]) if reasons else "ended early"
 
 
 def _next_step(result: RunResult) -> str:
-    if result.progress.pending or result.cause is not None:
+    if result.progress.pending or result.cause is not None or not result.is_whole:
         return RESUME
     return f"judge agree --ledger {shlex.quote(str(result.ledger))}"
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from judge.cli import candidate_summary
 from judge.cli.candidate_summary import complaint_lines, poor_end
+from judge.cli.spending_words import price_line
 from judge.cli.summary import early_end, intake_lines, opening_lines
 from judge.cli.talk import Talk
 from judge.config import Settings
 from judge.generating import KIND, GenerateResult
 from judge.intake import IntakeReport
+from judge.price_list import quotes_of
 from judge.progress import Progress
 
 
@@ -19,6 +21,9 @@ def tell_beginning(
     is_generating = progress.kind == KIND
     opening = candidate_summary.opening_lines if is_generating else opening_lines
     talk.say("\n".join(opening(progress, settings, ledger)))
+    askers = settings.generators if is_generating else settings.judges
+    if (prices := price_line(quotes_of(settings), [asker.model for asker in askers])) is not None:
+        talk.say(prices)
     for line in intake_lines(intake):
         talk.warn(line)
 

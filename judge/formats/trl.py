@@ -15,15 +15,23 @@ from typing import Any
 from pydantic_core import to_json
 
 from judge.errors import InputError
+from judge.margins import MarginSource, attribute_columns, margin_of
 from judge.records import Candidate, Label, Message, Outcome, Pair
 
 
 def trl_row(
-    pair: Pair, label: Label, *, conversational: bool, keep_meta: bool = False
+    pair: Pair,
+    label: Label,
+    *,
+    conversational: bool,
+    keep_meta: bool = False,
+    margin: MarginSource = MarginSource.PROBABILITY,
+    attributes: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """The row that a label makes of its pair; None unless one of the answers won.
 
-    `margin` is written only where the label has one. `keep_meta` adds columns of plain values:
+    `margin` is written only where the label has one of that source; `attributes` name the ratings
+    to write as columns (`judge.margins`). `keep_meta` adds columns of plain values:
     ids, models, the probability of the chosen answer, the rule, and the tags as a JSON text,
     because columns that differ from row to row do not load. Raises InputError when a prompt of
     several messages is to be written in the standard style.
@@ -38,8 +46,10 @@ def trl_row(
         return None
     columns = _conversational if conversational else _standard
     row = columns(pair, chosen, rejected)
-    if label.margin is not None:
-        row["margin"] = label.margin
+    ahead = margin_of(label, margin)
+    if ahead is not None:
+        row["margin"] = ahead
+    row |= attribute_columns(label, attributes)
     if keep_meta:
         row |= _meta(pair, label, is_swapped)
     return row

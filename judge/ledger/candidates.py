@@ -102,6 +102,13 @@ def count_prompts(ledger: Ledger, run_id: str) -> int:
         return connection.scalar(select(distinct).where(run_prompts.c.run_id == run_id)) or 0
 
 
+def count_selected(ledger: Ledger, run_id: str) -> int:
+    """Return how many prompts a run selects, counting ids, not conversations."""
+    query = select(func.count()).select_from(run_prompts).where(run_prompts.c.run_id == run_id)
+    with ledger.snapshot() as connection:
+        return connection.scalar(query) or 0
+
+
 def count_generations(
     ledger: Ledger, run_id: str, slots: Sequence[Slot]
 ) -> Mapping[GenerationStatus | None, int]:
@@ -143,6 +150,16 @@ def candidates_of(
     out: its pairs would change once the rest arrives. Generations without a candidate are left
     out of the list, answers cut at the token limit too unless they are to be kept.
     """
+    for prompt, found in slotted_candidates_of(
+        ledger, run_id, slots, keep_truncated=keep_truncated
+    ):
+        yield prompt, [candidate for _, candidate in found]
+
+
+def slotted_candidates_of(
+    ledger: Ledger, run_id: str, slots: Sequence[Slot], *, keep_truncated: bool = False
+) -> Iterator[tuple[Prompt, list[tuple[Slot, Candidate]]]]:
+    """Yield what `candidates_of` yields, each candidate with the slot that it fills."""
     with ledger.snapshot() as connection:
         highest = select(func.max(run_prompts.c.position)).where(run_prompts.c.run_id == run_id)
         last = connection.scalar(highest)
@@ -152,9 +169,9 @@ def candidates_of(
         for rows in page:
             by_slot = {Slot(row.generator_key, row.sample): row for row in rows}
             if len(by_slot) == len(slots):
-                ordered = [by_slot[slot] for slot in slots]
-                kept = [row for row in ordered if _is_candidate(row, keep_truncated)]
-                yield _prompt_from(rows[0]), [_candidate_from(row) for row in kept]
+                ordered = [(slot, by_slot[slot]) for slot in slots]
+                kept = [(at, row) for at, row in ordered if _is_candidate(row, keep_truncated)]
+                yield _prompt_from(rows[0]), [(at, _candidate_from(row)) for at, row in kept]
 
 
 def _answered_page(

@@ -40,6 +40,9 @@ class JudgedPair:
     tags: Mapping[str, Any]
     first: AnswerFacts
     second: AnswerFacts
+    content_id: str = ""
+    is_exchanged: bool = False
+    """Whether the given sides are exchanged against the content's."""
 
 
 def judged_pairs(
@@ -210,6 +213,8 @@ def _judged_pair(
         # Models are stored with the given pair, the answers with the content.
         first=AnswerFacts(chars[first_at], row.first_model, styles and styles[first_at]),
         second=AnswerFacts(chars[second_at], row.second_model, styles and styles[second_at]),
+        content_id=row.content_id,
+        is_exchanged=row.is_exchanged,
     )
 
 

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import case, func, literal_column, select, true
+from sqlalchemy import ColumnElement, Row, case, func, select, true
 
 from judge.ledger.runs import Run
 from judge.ledger.schema import judgments, run_pairs
 from judge.ledger.store import Ledger
 from judge.ledger.work import is_asked_order, reading_from, readings_of
+from judge.pricing import Usage
 from judge.records import Reading, Status
 
-RECENT = 1000
-"""Judgments that a latency is measured on."""
+NO_TOKENS = Usage(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,14 @@ class ReplyTotals:
     """What the replies of one judge add up to; a total is None where a reply lacks its part."""
 
     judgments: int
-    cost_usd: float | None
+    cost_usd: float
+    """Of the replies that are stored with their cost."""
     latency_s: float | None
     """Of all replies, one after another."""
     input_tokens: int | None
     output_tokens: int | None
+    unpriced: Usage | None = NO_TOKENS
+    """Tokens of the replies that are stored without a cost."""
 
 
 def reply_totals(ledger: Ledger, run: Run) -> dict[str, ReplyTotals]:
@@ -89,48 +93,70 @@ def reply_totals(ledger: Ledger, run: Run) -> dict[str, ReplyTotals]:
 
     A request that was rejected took nothing unless something else was told.
     """
-    selected = select(run_pairs.c.content_id).where(run_pairs.c.run_id == run.run_id)
-    is_rejected = judgments.c.status.in_((Status.REFUSED.value, Status.FAILED.value))
-    parts = []
-    for name in ("cost_usd", "latency_s", "input_tokens", "output_tokens"):
-        told = case((is_rejected, func.coalesce(judgments.c[name], 0)), else_=judgments.c[name])
-        parts.append(case((func.count(told) == func.count(), func.sum(told))).label(name))
     query = (
-        select(judgments.c.judge_key, func.count().label("judgments"), *parts)
+        select(judgments.c.judge_key, func.count().label("judgments"), *_totals())
         .where(
             judgments.c.judge_key.in_(run.judge_keys),
-            judgments.c.content_id.in_(selected),
+            judgments.c.content_id.in_(
+                select(run_pairs.c.content_id).where(run_pairs.c.run_id == run.run_id)
+            ),
             is_asked_order() if run.one_order else true(),
         )
         .group_by(judgments.c.judge_key)
     )
     with ledger.snapshot() as connection:
-        return {row[0]: ReplyTotals(*row[1:]) for row in connection.execute(query)}
+        return {row.judge_key: _totals_from(row) for row in connection.execute(query)}
+
+
+def _totals() -> list[ColumnElement[Any]]:
+    is_rejected = judgments.c.status.in_((Status.REFUSED.value, Status.FAILED.value))
+
+    def told(name: str) -> ColumnElement[Any]:
+        column = judgments.c[name]
+        return case((is_rejected, func.coalesce(column, 0)), else_=column)
+
+    parts: list[ColumnElement[Any]] = [
+        case((func.count(told(name)) == func.count(), func.sum(told(name)))).label(name)
+        for name in ("latency_s", "input_tokens", "output_tokens")
+    ]
+    is_unpriced = told("cost_usd").is_(None)
+    parts.append(func.coalesce(func.sum(judgments.c.cost_usd), 0.0).label("cost_usd"))
+    parts.append(func.count(case((is_unpriced, 1))).label("unpriced"))
+    for name in ("input_tokens", "output_tokens"):
+        counted = case((is_unpriced, judgments.c[name]))
+        parts.append(func.count(counted).label(f"counted_{name}"))
+        parts.append(func.coalesce(func.sum(counted), 0).label(f"unpriced_{name}"))
+    cached = func.sum(case((is_unpriced, judgments.c.cached_tokens)))
+    parts.append(func.coalesce(cached, 0).label("unpriced_cached_tokens"))
+    return parts
+
+
+def _totals_from(row: Row[Any]) -> ReplyTotals:
+    unpriced = None
+    if row.counted_input_tokens == row.counted_output_tokens == row.unpriced:
+        given, made = row.unpriced_input_tokens, row.unpriced_output_tokens
+        unpriced = Usage(given, made, row.unpriced_cached_tokens)
+    return ReplyTotals(
+        judgments=row.judgments,
+        cost_usd=row.cost_usd,
+        latency_s=row.latency_s,
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        unpriced=unpriced,
+    )
 
 
 def readings_on(
-    ledger: Ledger, content_ids: Sequence[str], judge_keys: Sequence[str]
+    ledger: Ledger,
+    content_ids: Sequence[str],
+    judge_keys: Sequence[str],
+    *,
+    one_order: bool = False,
 ) -> dict[str, list[Reading]]:
     """Return content id -> what some judges have said about it, in the content's orientation."""
     found: dict[str, list[Reading]] = {}
     with ledger.snapshot() as connection:
-        for row in connection.execute(readings_of(content_ids, judge_keys)):
+        query = readings_of(content_ids, judge_keys, one_order=one_order)
+        for row in connection.execute(query):
             found.setdefault(row.content_id, []).append(reading_from(row))
     return found
-
-
-def recent_latencies(ledger: Ledger, judge_keys: Sequence[str]) -> dict[str, float]:
-    """Return judge key -> mean seconds of its replies among the newest of the ledger."""
-    newest = (
-        select(judgments.c.judge_key, judgments.c.latency_s)
-        .order_by(literal_column("rowid").desc())
-        .limit(RECENT)
-        .subquery()
-    )
-    query = (
-        select(newest.c.judge_key, func.avg(newest.c.latency_s))
-        .where(newest.c.judge_key.in_(judge_keys), newest.c.latency_s.is_not(None))
-        .group_by(newest.c.judge_key)
-    )
-    with ledger.snapshot() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}

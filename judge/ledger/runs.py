@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Row, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from judge.errors import LedgerError
-from judge.labels import Rule
 from judge.ledger.schema import (
     batch_asks,
     batch_exports,
@@ -26,8 +25,14 @@ from judge.ledger.schema import (
     votes,
 )
 from judge.ledger.store import Ledger
+from judge.policies.choice import asks_one_order
 
 IMPORT_RUN = "import"
+ROUNDS_RUN = "rounds"
+"""Kind of a run that selects pairs by how others were judged: complete after its last round."""
+FIRST_PASS_RUN = "first pass"
+"""Kind of a run whose labels only decide which pairs another run judges."""
+_GROWING = (ROUNDS_RUN, FIRST_PASS_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Run:
     @property
     def one_order(self) -> bool:
         """Whether each pair is asked in one order only, so that other orders do not count."""
-        return self.rule == Rule.SINGLE_RANDOM
+        return asks_one_order(self.settings)
 
 
 def begin_run(
@@ -82,7 +87,8 @@ def begin_run(
     """Return the run with this id, made if it is new and marked as the newest in use.
 
     A run whose input was not read to the end starts over with an empty selection, and others of
-    that kind are discarded: only one process writes, so whatever read their input is gone.
+    that kind are discarded: only one process writes, so whatever read their input is gone. Runs
+    with rounds stay as they are: their selection is made anew from the facts.
     """
     with ledger.transaction() as connection:
         _discard(connection, _abandoned(connection, but=run_id))
@@ -105,15 +111,22 @@ def begin_run(
                 .on_conflict_do_update(set_={"name": judge.name})
             )
         is_complete = connection.scalar(select(runs.c.is_complete).where(runs.c.run_id == run_id))
-        if not is_complete and kind != IMPORT_RUN:
+        if not is_complete and kind not in (IMPORT_RUN, *_GROWING):
             connection.execute(delete(run_pairs).where(run_pairs.c.run_id == run_id))
     return find_run(ledger, run_id)
 
 
-def complete_run(ledger: Ledger, run_id: str) -> None:
-    """Record that the whole input of a run is in the ledger."""
+def complete_run(ledger: Ledger, run_id: str, *, is_complete: bool = True) -> None:
+    """Record that the whole input of a run is in the ledger, or that more of it is to come."""
     with ledger.transaction() as connection:
-        connection.execute(update(runs).where(runs.c.run_id == run_id).values(is_complete=True))
+        told = update(runs).where(runs.c.run_id == run_id).values(is_complete=is_complete)
+        connection.execute(told)
+
+
+def clear_selection(ledger: Ledger, run_id: str) -> None:
+    """Have a run select no pairs; the facts about them stay."""
+    with ledger.transaction() as connection:
+        connection.execute(delete(run_pairs).where(run_pairs.c.run_id == run_id))
 
 
 def find_run(ledger: Ledger, run_id: str) -> Run:
@@ -123,7 +136,9 @@ def find_run(ledger: Ledger, run_id: str) -> Run:
     """
     found = list_runs(ledger)
     if run_id == "latest":
-        judging = [run for run in found if run.judges and run.is_complete]
+        # One between two rounds is meant too: it must not be mistaken for the one before it.
+        delivering = [run for run in found if run.judges and run.kind != FIRST_PASS_RUN]
+        judging = [run for run in delivering if run.is_complete or run.kind == ROUNDS_RUN]
         if judging:
             return judging[-1]
         raise LedgerError(
@@ -200,7 +215,9 @@ def _discard(connection: Connection, run_ids: Sequence[str]) -> None:
 
 def _abandoned(connection: Connection, *, but: str) -> Sequence[str]:
     query = select(runs.c.run_id).where(
-        runs.c.is_complete.is_(False), runs.c.kind != IMPORT_RUN, runs.c.run_id != but
+        runs.c.is_complete.is_(False),
+        runs.c.kind.not_in((IMPORT_RUN, *_GROWING)),
+        runs.c.run_id != but,
     )
     return connection.scalars(query).all()
 

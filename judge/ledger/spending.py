@@ -22,23 +22,11 @@ SET_LOSS = _insert_loss.on_conflict_do_update(
 )
 
 
-def spent_by(ledger: Ledger, run: Run, prices: Mapping[str, Price]) -> Spending:
+def stored_spending(ledger: Ledger, run: Run, prices: Mapping[str, Price]) -> Spending:
     """Return what the judgments cost that a run asked for; those it found stored cost it nothing.
 
-    Requests that ended without a reply count, and what they may have cost as far as an earlier job
-    came to note it. Money only for models with a price.
+    The requests of asks that were given up count too. Money only for models with a price.
     """
-    return stored_spending(ledger, run, prices) + noted_losses(ledger, run.run_id)
-
-
-def spent_on_generations(ledger: Ledger, run_id: str, prices: Mapping[str, Price]) -> Spending:
-    """Return what the candidates cost that a run asked for, counted as above."""
-    stored = stored_generation_spending(ledger, run_id, prices)
-    return stored + noted_losses(ledger, run_id)
-
-
-def stored_spending(ledger: Ledger, run: Run, prices: Mapping[str, Price]) -> Spending:
-    """Return what the judgments and the deferrals of a run tell of its spending."""
     models = {judge.judge_key: judge.model for judge in run.judges}
     query = _totals(judgments, judgments.c.judge_key, run.run_id, cached=judgments.c.cached_tokens)
     return _sum(ledger, query, models, prices) + _given_up(ledger, run.run_id)
@@ -47,7 +35,7 @@ def stored_spending(ledger: Ledger, run: Run, prices: Mapping[str, Price]) -> Sp
 def stored_generation_spending(
     ledger: Ledger, run_id: str, prices: Mapping[str, Price]
 ) -> Spending:
-    """Return what the generations and the deferrals of a run tell of its spending."""
+    """Return what the candidates cost that a run asked for, counted as above."""
     query = _totals(generations, generations.c.model, run_id)
     return _sum(ledger, query, {model: model for model in prices}, prices) + _given_up(
         ledger, run_id
@@ -118,4 +106,6 @@ def _given_up(ledger: Ledger, run_id: str) -> Spending:
     """Return the requests of asks that were given up, whether or not a later job got a reply."""
     requests = func.coalesce(func.sum(deferrals.c.attempts), 0)
     with ledger.snapshot() as connection:
-        return Spending(connection.scalar(select(requests).where(deferrals.c.run_id == run_id)) or 0)
+        return Spending(
+            connection.scalar(select(requests).where(deferrals.c.run_id == run_id)) or 0
+        )

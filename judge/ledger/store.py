@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, create_engine, insert, inspect, select
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -163,7 +164,13 @@ def _connect(path: Path, *, read_only: bool) -> Connection:
             raise
         return connection
 
-    return create_engine("sqlite://", creator=open_file, poolclass=StaticPool).connect()
+    return create_engine(
+        "sqlite://", creator=open_file, poolclass=StaticPool, json_serializer=_json
+    ).connect()
+
+
+def _json(value: object) -> str:
+    return to_json(value).decode()  # records too, which json.dumps does not know
 
 
 def _make_durable(connection: sqlite3.Connection, path: Path) -> None:

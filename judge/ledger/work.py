@@ -52,7 +52,7 @@ def work_page(
     query = (
         select(run_pairs.c.position, contents)
         .join(contents, contents.c.content_id == run_pairs.c.content_id)
-        .where(run_pairs.c.run_id == run_id, run_pairs.c.position > after, _is_first_mention())
+        .where(run_pairs.c.run_id == run_id, run_pairs.c.position > after, is_first_mention())
         .order_by(run_pairs.c.position)
         .limit(page_size)
     )
@@ -79,31 +79,50 @@ def count_contents(ledger: Ledger, run_id: str) -> int:
 
 
 def count_answered(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
+    ledger: Ledger,
+    run_id: str,
+    judge_keys: Sequence[str],
+    *,
+    one_order: bool = False,
+    samples: int = 1,
 ) -> Mapping[str, int]:
-    """Return judge key -> number of (content, order) of the run that have a judgment."""
+    """Return judge key -> number of asks of the run that have a judgment.
+
+    An ask is a (content, order, sample), of which `samples` are wanted.
+    """
     asked = _asked(run_id, judge_keys, one_order=one_order)
-    query = select(asked.c.judge_key, func.count()).group_by(asked.c.judge_key)
+    answered = func.sum(func.min(asked.c.replies, samples))
+    query = select(asked.c.judge_key, answered).group_by(asked.c.judge_key)
     with ledger.snapshot() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def count_dropped(
-    ledger: Ledger, run_id: str, judge_keys: Sequence[str], *, one_order: bool = False
+    ledger: Ledger,
+    run_id: str,
+    judge_keys: Sequence[str],
+    *,
+    one_order: bool = False,
+    samples: int = 1,
 ) -> int:
     """Return how many asks of a run ended without a verdict, whatever job asked them."""
     asked = _asked(run_id, judge_keys, one_order=one_order)
-    query = select(func.count()).select_from(asked).where(asked.c.verdicts == 0)
+    replies = func.min(asked.c.replies, samples)
+    query = select(func.sum(replies - func.min(asked.c.verdicts, samples)))
     with ledger.snapshot() as connection:
         return connection.scalar(query) or 0
 
 
 def _asked(run_id: str, judge_keys: Sequence[str], *, one_order: bool) -> Subquery:
-    """The asks of a run that have a judgment, each with its number of verdicts."""
+    """What was asked of a run and has judgments, each with its numbers of them and of verdicts."""
     selected = select(run_pairs.c.content_id).where(run_pairs.c.run_id == run_id)
     ask = (judgments.c.judge_key, judgments.c.content_id, judgments.c.order)
     return (
-        select(*ask, func.count(judgments.c.verdict).label("verdicts"))
+        select(
+            *ask,
+            func.count().label("replies"),
+            func.count(judgments.c.verdict).label("verdicts"),
+        )
         .where(
             judgments.c.judge_key.in_(judge_keys),
             judgments.c.content_id.in_(selected),
@@ -125,7 +144,16 @@ def reading_from(row: Row[Any]) -> Reading:
         status=Status(row.status) if row.status else None,
         probabilities=None if row.p_a is None else (row.p_a, row.p_b, row.p_tie),
         grade=row.grade,
+        ratings=_shown_ratings(row.ratings),
     )
+
+
+def _shown_ratings(
+    stored: Mapping[str, Mapping[str, float]] | None,
+) -> Mapping[str, tuple[float, float]] | None:
+    if stored is None:
+        return None
+    return {name: (shown["a"], shown["b"]) for name, shown in stored.items()}
 
 
 def fill_page(rows: Result[Any]) -> list[Row[Any]]:
@@ -139,7 +167,7 @@ def fill_page(rows: Result[Any]) -> list[Row[Any]]:
     return page
 
 
-def _is_first_mention() -> ColumnElement[bool]:
+def is_first_mention() -> ColumnElement[bool]:
     """Several given ids may share one content: only the first of a run is work."""
     earlier = run_pairs.alias("earlier")
     return ~(
@@ -169,6 +197,7 @@ def readings_of(
         judgments.c.p_b,
         judgments.c.p_tie,
         judgments.c.grade,
+        judgments.c.ratings,
     ).where(
         judgments.c.content_id.in_(content_ids),
         judgments.c.judge_key.in_(judge_keys),

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from judge.labels import Rule
 from judge.policies.majority import resolve_samples
-from judge.policy import BOTH_ORDERS, Deciding, Question, counted, missing_questions
+from judge.policy import (
+    BOTH_ORDERS,
+    ROUNDING,
+    Deciding,
+    Question,
+    counted,
+    missing_questions,
+)
 from judge.records import Outcome, Reading, Status
 from judge.soft import soft_verdict
 
@@ -32,6 +39,10 @@ class Cascade:
 
     @property
     def is_staged(self) -> bool:
+        return True
+
+    def shows_orders(self, content_id: str) -> bool:
+        """Return True: whoever is asked is asked in both orders."""
         return True
 
     def next_questions(
@@ -71,7 +82,7 @@ class Cascade:
         """Whether a judge's label is final: orders that contradict each other make none."""
         if stage.accept_above is None:
             return True
-        if not _is_whole(said) or confidence_of(said) < stage.accept_above:
+        if not _is_whole(said) or confidence_of(said) < stage.accept_above - ROUNDING:
             return False
         return resolve_samples("", said, rule=self.rule).outcome is not Outcome.INCONSISTENT
 

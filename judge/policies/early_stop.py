@@ -4,11 +4,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from judge.policy import BOTH_ORDERS, Deciding, Question, counted, missing_questions, single_order
+from judge.policy import (
+    BOTH_ORDERS,
+    ROUNDING,
+    Deciding,
+    Question,
+    counted,
+    missing_questions,
+    single_order,
+)
 from judge.records import Order, Reading, Status
 from judge.soft import log_odds, probable_verdict
 
 _DIGITS = 8
+_ALL = 16.0**_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,10 @@ class EarlyStop:
     def is_staged(self) -> bool:
         return True
 
+    def shows_orders(self, content_id: str) -> bool:
+        """Return whether the pair is audited: of the others, the sure ones lack an order."""
+        return self.is_audited(content_id)
+
     def next_questions(
         self,
         content_id: str,
@@ -54,12 +67,24 @@ class EarlyStop:
 
     def is_audited(self, content_id: str) -> bool:
         """Return whether a pair is asked in both orders in any case: a fair draw by its digest."""
-        return int(content_id[:_DIGITS], 16) < self.audit_share * 16**_DIGITS
+        return int(content_id[:_DIGITS], 16) < self.audit_share * _ALL
 
     def would_stop(self, content_id: str, answered: Sequence[Reading]) -> bool:
         """Return whether the first order alone is sure enough; never without probabilities."""
         confidence = self.confidence(self.said(answered, single_order(content_id)))
-        return confidence is not None and confidence >= self.stop_above
+        return confidence is not None and confidence >= self.stop_above - ROUNDING
+
+    def audit(
+        self, content_id: str, answered: Sequence[Reading]
+    ) -> tuple[list[Reading], list[Reading]]:
+        """Return the readings of both orders and of the first, of a pair that tells the price.
+
+        Only the first where the pair was not drawn, lacks an order, or would not have stopped.
+        """
+        first = self.said(answered, single_order(content_id))
+        second = self.said(answered, single_order(content_id).other)
+        tells = self.is_audited(content_id) and self.would_stop(content_id, answered)
+        return (first + second if tells and second else []), first
 
     def confidence(self, said: Sequence[Reading]) -> float | None:
         """Return max(p, 1 - p) of one order after scaling; None without token probabilities."""

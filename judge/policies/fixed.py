@@ -31,6 +31,10 @@ class FixedPolicy:
     def is_staged(self) -> bool:
         return False
 
+    def shows_orders(self, content_id: str) -> bool:
+        """Return whether both orders are asked."""
+        return not self.one_order
+
     @property
     def asks_per_pair(self) -> int:
         """How much is asked about every pair, without repeating failures."""

@@ -9,22 +9,33 @@ from judge.policy import BOTH_ORDERS
 from judge.records import Label, Order, Reading, Verdict
 
 
-def resolve_samples(pair_id: str, readings: Sequence[Reading], *, rule: Rule) -> Label:
-    """Return the label of a pair from the readings that count, in the orders that they are in.
+def resolve_samples(
+    pair_id: str,
+    readings: Sequence[Reading],
+    *,
+    rule: Rule,
+    expected_orders: Sequence[Order] | None = None,
+) -> Label:
+    """Return the label of a pair from the readings that count.
 
     The soft rule takes every sample as it is; under the others the samples of an order are one
-    reading first, as `majority_readings` says. The label names them all.
+    reading first, as `majority_readings` says. The label names them all. Expected are the orders
+    that there are readings of, where nothing else is said.
     """
-    orders = [order for order in BOTH_ORDERS if any(r.order is order for r in readings)]
+    present = [order for order in BOTH_ORDERS if any(r.order is order for r in readings)]
+    expected = expected_orders or present or BOTH_ORDERS
+    whole = resolve_label(pair_id, readings, rule=rule, expected_orders=expected)
     asked = Counter((reading.judge_key, reading.order) for reading in readings)
     if rule is Rule.SOFT or all(count == 1 for count in asked.values()):
-        return resolve_label(pair_id, readings, rule=rule, expected_orders=orders or BOTH_ORDERS)
+        return whole
     folded = majority_readings(readings)
-    label = resolve_label(pair_id, folded, rule=rule, expected_orders=orders)
+    label = resolve_label(pair_id, folded, rule=rule, expected_orders=expected)
     chosen = set(label.judgments)
     voted = {(r.judge_key, r.order) for r in folded if r.judgment_id in chosen}
     ids = (r.judgment_id for r in readings if (r.judge_key, r.order) in voted)
-    return label.model_copy(update={"judgments": tuple(sorted(ids))})
+    # The probability is that of every sample, not of those that speak for the others.
+    told = {"probability": whole.probability, "margin": whole.margin}
+    return label.model_copy(update={"judgments": tuple(sorted(ids)), **told})
 
 
 def majority_readings(readings: Sequence[Reading]) -> list[Reading]:

@@ -98,13 +98,7 @@ def check_policy(
     `judges` are names; both sequences are in the order of the settings.
     """
     policy = rules.policy
-    for key, owners in _OWN_KEYS.items():
-        if key in rules.model_fields_set and getattr(rules, key) is not None:
-            if policy not in owners:
-                raise ConfigError(
-                    f'run.{key} means nothing under the policy "{policy}"; remove it, or set '
-                    f'policy = "{owners[0]}"'
-                )
+    _check_own_keys(rules)
     if rules.rule is Rule.SINGLE_RANDOM and policy is not PolicyName.SINGLE_ORDER:
         raise ConfigError(
             f'the rule "single_random" asks one order and the policy "{policy}" asks more; remove '
@@ -124,6 +118,16 @@ def check_policy(
             f'the policy "early_stop" is for one judge and there are {len(judges)}; keep one '
             '[[judges]] table, or set policy = "cascade"'
         )
+
+
+def _check_own_keys(rules: PolicyRules) -> None:
+    for key, owners in _OWN_KEYS.items():
+        is_given = key in rules.model_fields_set and getattr(rules, key) is not None
+        if is_given and rules.policy not in owners:
+            raise ConfigError(
+                f'run.{key} means nothing under the policy "{rules.policy}"; remove it, or set '
+                f'policy = "{owners[0]}"'
+            )
 
 
 def _check_panel(rules: PolicyRules, judges: int) -> None:

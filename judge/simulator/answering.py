@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from hmac import compare_digest
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -9,10 +10,12 @@ from judge.simulator import messages
 from judge.simulator.answers import asked_of, best_answer
 from judge.simulator.draws import digest, uniform
 from judge.simulator.faults import Delivery, Fault, Flaw, draw_delivery
+from judge.simulator.forms import wording
+from judge.simulator.letters import LETTERS, compose_letter, letter_logprobs, verdict_weights
 from judge.simulator.messages import ChatRequest, Response
-from judge.simulator.opinion import decide_verdict, read_prompt
+from judge.simulator.opinion import ShownPair, decide_verdict, read_prompt
 from judge.simulator.replies import NO_PAIR, compose_reply, compose_unparsable
-from judge.simulator.settings import MODEL, SimulatorSettings
+from judge.simulator.settings import MODEL, Logprobs, SimulatorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ def _completion(
         created=created,
         prompt_chars=_prompt_chars(request),
         model=request.model if request.model in settings.generators else MODEL,
+        logprobs=_logprobs(settings, request, content, voice=voice) if request.logprobs else None,
     )
 
 
@@ -107,6 +111,9 @@ def _reject(settings: SimulatorSettings, request: ChatRequest) -> Answer | None:
         unsupported = "stream" if request.stream else "n"
         message = f"{unsupported} is not supported; ask for one reply at a time, not streamed."
         return Answer(messages.error(400, message, param=unsupported), "invalid")
+    if request.logprobs and settings.logprobs is Logprobs.REFUSED:
+        refused = messages.error(400, "logprobs are not supported.", param=messages.LOGPROBS)
+        return Answer(refused, messages.LOGPROBS)
     prompt_chars = _prompt_chars(request)
     if settings.context_chars is not None and prompt_chars > settings.context_chars:
         return Answer(_context_exceeded(prompt_chars, settings.context_chars), "context_length")
@@ -155,13 +162,18 @@ def _reply(
 def _content(
     settings: SimulatorSettings, request: ChatRequest, delivery: Delivery, *, voice: bytes
 ) -> str:
-    system_text = "\n".join(m.text for m in request.messages if m.role in ("system", "developer"))
-    shown = read_prompt(system_text, [m.text for m in request.messages if m.role == "user"])
+    shown = _shown(request)
     if shown is not None:
         verdict = decide_verdict(settings, shown, voice=voice)
-        is_unparsable = delivery.flaw is Flaw.UNPARSABLE
-        compose = compose_unparsable if is_unparsable else compose_reply
-        return compose(verdict, settings.reply_words, voice=voice)
+        if shown.is_letter_wanted:
+            is_unparsable = delivery.flaw is Flaw.UNPARSABLE
+            return compose_letter(verdict, voice=voice, is_unparsable=is_unparsable)
+        if delivery.flaw is Flaw.UNPARSABLE:
+            return compose_unparsable(verdict, settings.reply_words, voice=voice)
+        form = wording(settings, shown, verdict, voice=voice)
+        return compose_reply(
+            verdict, settings.reply_words, voice=voice, above=form.above, last=form.last
+        )
     drafts = settings.generators.get(request.model)
     if drafts is None:
         return NO_PAIR
@@ -172,6 +184,23 @@ def _content(
         words=settings.answer_words,
         voice=_voice_of_answer(settings, request, sending=voice),
     )
+
+
+def _shown(request: ChatRequest) -> ShownPair | None:
+    system_text = "\n".join(m.text for m in request.messages if m.role in ("system", "developer"))
+    return read_prompt(system_text, [m.text for m in request.messages if m.role == "user"])
+
+
+def _logprobs(
+    settings: SimulatorSettings, request: ChatRequest, content: str, *, voice: bytes
+) -> dict[str, Any] | None:
+    """Return the token probabilities of a reply, where it is the letter of a verdict."""
+    shown = _shown(request)
+    verdict = next((said for said, letter in LETTERS.items() if letter == content), None)
+    if shown is None or verdict is None or settings.logprobs is not Logprobs.OFFERED:
+        return None
+    weights = verdict_weights(settings, shown, verdict, voice=voice)
+    return letter_logprobs(weights, verdict, top=request.top_logprobs or 0)
 
 
 def _voice_of_answer(settings: SimulatorSettings, request: ChatRequest, *, sending: bytes) -> bytes:

@@ -13,6 +13,7 @@ CHARS_PER_TOKEN = 4
 """The usual estimate for English text."""
 
 JSON = "application/json"
+LOGPROBS = "logprobs"
 
 
 class ContentPart(BaseModel):
@@ -50,6 +51,8 @@ class ChatRequest(BaseModel):
     temperature: float | None = None
     seed: int | None = None
     n: int | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     stream: bool | None = None
 
     @property
@@ -77,12 +80,18 @@ def completion(
     created: int,
     prompt_chars: int,
     model: str = MODEL,
+    logprobs: dict[str, Any] | None = None,
 ) -> Response:
     """Return a chat completion; `created` is in seconds since 1970, usage is estimated."""
     prompt_tokens = tokens_of(prompt_chars)
     completion_tokens = tokens_of(len(content))
     message = {"role": "assistant", "content": content, "refusal": None}
-    choice = {"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}
+    choice = {
+        "index": 0,
+        "message": message,
+        "finish_reason": finish_reason,
+        "logprobs": logprobs,
+    }
     usage = {
         "prompt_tokens": prompt_tokens,
         "completion_tokens": completion_tokens,

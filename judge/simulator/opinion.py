@@ -1,16 +1,19 @@
 """Which verdict the simulated judge reaches about a rendered prompt. Pure."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from judge.records import Verdict
 from judge.simulator.draws import digest, uniform
-from judge.simulator.quality import essence, essential_quality, pair_key
+from judge.simulator.quality import Essence, essence, essential_quality, pair_key
 from judge.simulator.settings import SimulatorSettings
 
 _QUESTION = "[User Question]"
 _ANY_BLOCK = "[The Start of "
-_TIE_TOKEN = "[[C]]"
+_TIE_TOKENS = ("[[C]]", "[[A=B]]", "[RESULT]")
+_ONE_LETTER = re.compile(r"\b(?:one|single) (?:capital )?letter\b", re.IGNORECASE)
+_LETTER_C = re.compile(r"\bC\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,10 @@ class ShownPair:
     answer_a: str
     answer_b: str
     is_tie_offered: bool
+    is_letter_wanted: bool
+    """Whether the reply is to be one letter and nothing else."""
+    instructions: str
+    """What stands around the answers."""
 
 
 def read_prompt(system_text: str, user_texts: Sequence[str]) -> ShownPair | None:
@@ -39,12 +46,16 @@ def _read_blocks(system_text: str, text: str) -> ShownPair | None:
     block_b = _block(text, "B", begin=block_a[1])
     if block_b is None:
         return None
-    outside = (system_text, text[: block_a[0]], text[block_b[1] :])
+    outside = "\n".join((system_text, text[: block_a[0]], text[block_b[1] :]))
+    is_letter_wanted = _ONE_LETTER.search(outside) is not None
     return ShownPair(
         question=_question(text[: block_a[0]]),
         answer_a=text[slice(*block_a)],
         answer_b=text[slice(*block_b)],
-        is_tie_offered=any(_TIE_TOKEN in part for part in outside),
+        is_tie_offered=any(token in outside for token in _TIE_TOKENS)
+        or (is_letter_wanted and _LETTER_C.search(outside) is not None),
+        is_letter_wanted=is_letter_wanted,
+        instructions=outside,
     )
 
 
@@ -72,10 +83,8 @@ def decide_verdict(settings: SimulatorSettings, shown: ShownPair, *, voice: byte
     request, so that the two orders of a pair err together or apart.
     """
     seed = settings.seed
-    question, a, b = essence(shown.question), essence(shown.answer_a), essence(shown.answer_b)
-    draws = digest(seed, b"opinion", pair_key(question, a, b))
-    if uniform(draws, 0) >= settings.shared_opinion:
-        draws = digest(seed, b"opinion", draws, voice)
+    question, a, b = _essences(shown)
+    draws = _draws(settings, question, a, b, voice=voice)
     if uniform(draws, 1) < abs(settings.position_bias):
         return Verdict.A if settings.position_bias > 0 else Verdict.B
     if shown.is_tie_offered and uniform(draws, 2) < settings.tie_rate:
@@ -89,6 +98,33 @@ def decide_verdict(settings: SimulatorSettings, shown: ShownPair, *, voice: byte
     lead = (better.length > worse.length) - (better.length < worse.length)
     is_right = uniform(draws, 3) < settings.accuracy + settings.length_bias * lead
     return Verdict.A if is_a_better is is_right else Verdict.B
+
+
+def true_verdict(settings: SimulatorSettings, shown: ShownPair) -> Verdict:
+    """Return the answer that is truly better; a tie only between answers of one normal form."""
+    question, a, b = _essences(shown)
+    if a == b:
+        return Verdict.TIE
+    quality_a, quality_b = (essential_quality(question, x, seed=settings.seed) for x in (a, b))
+    return Verdict.A if quality_a > quality_b else Verdict.B
+
+
+def opinion_draws(settings: SimulatorSettings, shown: ShownPair, *, voice: bytes) -> bytes:
+    """Return the digest whose numbers 0 to 3 `decide_verdict` uses; the others are free."""
+    return _draws(settings, *_essences(shown), voice=voice)
+
+
+def _essences(shown: ShownPair) -> tuple[Essence, Essence, Essence]:
+    return essence(shown.question), essence(shown.answer_a), essence(shown.answer_b)
+
+
+def _draws(
+    settings: SimulatorSettings, question: Essence, a: Essence, b: Essence, *, voice: bytes
+) -> bytes:
+    draws = digest(settings.seed, b"opinion", pair_key(question, a, b))
+    if uniform(draws, 0) < settings.shared_opinion:
+        return draws
+    return digest(settings.seed, b"opinion", draws, voice)
 
 
 def _verdict_on_equals(coin: float, *, is_tie_offered: bool) -> Verdict:

@@ -18,7 +18,7 @@ from prompts.neutralise import neutralise
 
 _ASCII_DROPPED: Final = bytes(code for code in range(128) if not chr(code).isalnum())
 _NOT_ALPHANUMERIC: Final = re.compile(r"[\W_]+")
-_STANDARD_NORMAL: Final = NormalDist()
+STANDARD_NORMAL: Final = NormalDist()
 _CAST: Final[dict[Preference, Literal["first", "second", "tie"]]] = {
     Preference.FIRST: "first",
     Preference.SECOND: "second",
@@ -56,7 +56,7 @@ def essence(text: str) -> Essence:
 def essential_quality(prompt: Essence, answer: Essence, *, seed: int) -> float:
     """Return `hidden_quality` for essences."""
     draw = uniform(digest(seed, b"quality", prompt.key, answer.key), 0)
-    return _STANDARD_NORMAL.inv_cdf(draw)
+    return STANDARD_NORMAL.inv_cdf(draw)
 
 
 def hidden_quality(prompt_text: str, answer_text: str, *, seed: int = 0) -> float:

@@ -71,14 +71,19 @@ _UNPARSABLE_ENDINGS: Final = (
 _LETTERS: Final = {Verdict.A: "A", Verdict.B: "B", Verdict.TIE: "C"}
 
 
-def compose_reply(verdict: Verdict, words: int, *, voice: bytes) -> str:
+def compose_reply(
+    verdict: Verdict, words: int, *, voice: bytes, above: str = "", last: str | None = None
+) -> str:
     """Return a reply that reasons for about `words` words and states the verdict.
 
-    `voice` (64 bytes) picks the sentences and the shape of the last line.
+    `voice` (64 bytes) picks the sentences and the shape of the last line, unless `last` is that
+    line. `above` stands before it.
     """
+    if last is not None:
+        return f"{_reasoning(verdict, words, voice=voice)}{above}\n\n{last}"
     endings = _TIE_ENDINGS if verdict is Verdict.TIE else _DECIDED_ENDINGS
     ending = endings[voice[0] % len(endings)].format(letter=_LETTERS[verdict])
-    return _reasoning(verdict, words, voice=voice) + ending
+    return _reasoning(verdict, words, voice=voice) + above + ending
 
 
 def compose_unparsable(verdict: Verdict, words: int, *, voice: bytes) -> str:

@@ -13,6 +13,7 @@ from signal import SIGINT, SIGTERM
 from judge.errors import ConfigError
 from judge.simulator import messages
 from judge.simulator.answering import Answer, answer_chat, refuse
+from judge.simulator.batches import BATCH_PATHS, BatchDesk
 from judge.simulator.counts import Counts, Stats
 from judge.simulator.draws import digest
 from judge.simulator.faults import Fault
@@ -45,6 +46,7 @@ class Simulator:
         """Where it answers, with /v1 at the end; set once it listens."""
         self.counts = Counts()
         self.connections: set[Connection] = set()
+        self.batches = BatchDesk(settings, self._answer_in_batch)
 
     @property
     def stats(self) -> Stats:
@@ -68,8 +70,26 @@ class Simulator:
             created=int(time.time()),
         )
 
-    def page(self, method: str, path: str) -> Response:
+    def _answer_in_batch(self, body: bytes) -> Response:
+        """Return the answer to a line of a batch; a fault on the wire is one of the server."""
+        self.counts.requests += 1
+        answer = self.answer(body)
+        self.counts.in_flight -= 1
+        response = answer.response
+        if answer.cause is not None:
+            self.counts.by_fault[answer.cause] += 1
+        if response is None or response.content_type != messages.JSON:
+            response = messages.error(500, "the server failed.", kind="server_error")
+        self.counts.by_status[response.status] += 1
+        return response
+
+    def page(self, head: Head, body: bytes) -> Response:
         """Return the answer to anything but a chat request."""
+        method, path = head.method, head.path
+        if path.startswith(BATCH_PATHS):
+            counts = self.counts
+            refused = refuse(self.settings, head.authorization, served=counts.requests, in_flight=0)
+            return (refused and refused.response) or self.batches.page(head, body)
         match method, path:
             case "GET", "/v1/models":
                 return messages.model_list(self.settings.generators)
@@ -149,7 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         if head.path == _CHAT and head.method == "POST":
             self._answer_chat(body, head)
         else:
-            self._send(self._simulator.page(head.method, head.path))
+            self._send(self._simulator.page(head, body))
         return True
 
     def _answer_chat(self, body: bytes, head: Head) -> None:
@@ -231,6 +251,7 @@ async def running_simulator(
         yield simulator
     finally:
         server.close()
+        simulator.batches.close()
         for connection in tuple(simulator.connections):
             connection.abort()
         await server.wait_closed()

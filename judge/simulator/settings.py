@@ -32,6 +32,17 @@ class AccountFault(StrEnum):
     """429 whose code says that waiting will not help"""
 
 
+class Logprobs(StrEnum):
+    """What becomes of a request for the probabilities of a reply's tokens."""
+
+    OFFERED = "offered"
+    """They come with a reply of one letter, as the verdict prompt wants it."""
+    IGNORED = "ignored"
+    """The reply comes without them."""
+    REFUSED = "refused"
+    """400"""
+
+
 class SimulatorSettings(BaseModel):
     """Everything about one simulated endpoint; the same settings give the same replies.
 
@@ -68,6 +79,11 @@ class SimulatorSettings(BaseModel):
 
     empty_rate: Rate = 0.0
     """Share of replies without any text, with finish_reason `stop`."""
+
+    logprobs: Logprobs = Logprobs.OFFERED
+    """What becomes of a request for token probabilities."""
+    confidence_temperature: Annotated[float, Field(ge=0.05, le=20)] = 1.0
+    """Divides the log-odds that are stated: 1 is calibrated, below 1 is over-confident."""
 
     generators: dict[str, Annotated[int, Field(ge=1, le=MOST_DRAFTS)]] = GENERATORS
     """Models that answer what is no judge prompt, by the drafts that each writes: it gives the

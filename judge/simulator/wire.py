@@ -12,6 +12,9 @@ from judge.simulator.messages import Response
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 16 * 1024 * 1024
+UPLOAD_PATH = "/v1/files"
+MAX_UPLOAD_BYTES = 200_000_000 + 64 * 1024
+"""Of a form with a batch file in it."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -40,6 +43,9 @@ class Head:
     """Bytes before the next request."""
     keeps_alive: bool
     expects_continue: bool
+    query: str = ""
+    """What follows the path and its question mark."""
+    content_type: str | None = None
 
 
 def read_head(received: bytes | bytearray) -> Head | None:
@@ -59,27 +65,32 @@ def read_head(received: bytes | bytearray) -> Head | None:
         fields[bytes(name.lower())] = bytes(value.strip())
     authorization = fields.get(b"authorization")
     connection = fields.get(b"connection", b"").lower()
+    content_type = fields.get(b"content-type")
     body_start = end + len(_END_OF_HEAD)
+    path, _, query = words[1].decode("latin-1").partition("?")
+    most = MAX_UPLOAD_BYTES if path == UPLOAD_PATH else MAX_BODY_BYTES
     return Head(
         method=words[0].decode("latin-1"),
-        path=words[1].partition(b"?")[0].decode("latin-1"),
+        path=path,
         authorization=None if authorization is None else authorization.decode("latin-1"),
         body_start=body_start,
-        body_end=body_start + _body_length(fields),
+        body_end=body_start + _body_length(fields, most),
         keeps_alive=words[2] == b"HTTP/1.1" and connection != b"close",
         expects_continue=b"expect" in fields,
+        query=query,
+        content_type=None if content_type is None else content_type.decode("latin-1"),
     )
 
 
-def _body_length(fields: dict[bytes, bytes]) -> int:
+def _body_length(fields: dict[bytes, bytes], most: int) -> int:
     if b"transfer-encoding" in fields:
         raise WireError(411, "send the body with a Content-Length, not in chunks")
     text = fields.get(b"content-length", b"0")
     if not text.isdigit() or len(text) > 18:
         raise WireError(400, "Content-Length is not a number")
     length = int(text)
-    if length > MAX_BODY_BYTES:
-        raise WireError(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
+    if length > most:
+        raise WireError(413, f"the body is longer than {most} bytes")
     return length
 
 

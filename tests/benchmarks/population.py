@@ -19,7 +19,7 @@ from judge.policy import BOTH_ORDERS
 from judge.records import Candidate, Message, Order, Pair, Prompt, Reading, Status
 from judge.simulator.draws import digest
 from judge.simulator.faults import Flaw, draw_delivery
-from judge.simulator.opinion import ShownPair, decide_verdict
+from judge.simulator.opinion import decide_verdict, read_prompt
 from judge.simulator.quality import hidden_quality, human_votes
 from judge.simulator.settings import SimulatorSettings
 
@@ -32,6 +32,16 @@ _STATUSES = {
     Flaw.CONTENT_FILTER: Status.REFUSED,
 }
 _WORDS = ("so", "that", "both", "of", "them", "can", "be", "read", "without", "much", "effort")
+_ASKED = """[User Question]
+{question}
+
+[The Start of Assistant A's Answer]
+{a}
+[The End of Assistant A's Answer]
+
+[The Start of Assistant B's Answer]
+{b}
+[The End of Assistant B's Answer]"""
 _RUN = Run(
     run_id="simulated",
     kind="judge",
@@ -160,7 +170,9 @@ def _judged(pair: Pair, judge: SimulatorSettings, *, samples: int) -> JudgedPair
 def _reading(pair: Pair, judge: SimulatorSettings, order: Order, sample: int) -> Reading:
     answers = (pair.first.text, pair.second.text)
     a, b = answers if order is Order.FORWARD else answers[::-1]
-    shown = ShownPair(pair.prompt.messages[0].content, a, b, is_tie_offered=True)
+    asked = _ASKED.format(question=pair.prompt.messages[0].content, a=a, b=b)
+    shown = read_prompt("Say [[A]], [[B]] or [[C]] for a tie.", [asked])
+    assert shown is not None
     voice = digest(judge.seed, b"voice", pair.pair_id.encode(), order.encode(), b"%d" % sample)
     flaw = draw_delivery(judge, voice, earlier_sends=0).flaw
     return Reading(

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from tests.benchmarks.batches import measure_batches
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.coverage import measure_coverage
 from tests.benchmarks.figures import Figure, table
@@ -34,6 +35,7 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     "kill": measure_kills,
     "help": measure_help,
     "rerun": measure_rerun,
+    "batches": measure_batches,
     "report": measure_report,
     "coverage": measure_coverage,
     "truth": measure_truth,

@@ -42,6 +42,7 @@ MAIN: Mapping[str, Path] = {
     "S2 macro": (*_J, "s2", "macro"),
     "S2 coverage": (*_J, "s2_coverage"),
     "kappa": (*_J, "kappa"),
+    "certificate (a bound)": (*_J, "certificate", "bound"),
     "consistency": (*_J, "consistency"),
     "toward first": (*_J, "toward_first"),
     "toward second": (*_J, "toward_second"),
@@ -79,11 +80,13 @@ def true_values(
 ) -> Mapping[Path, float]:
     """Return the value of every figure on a large sample of the population."""
     report = report_of(gathered_sample(population, prompts=prompts, seed=seed))
-    return {
+    values = {
         path: estimate.value
         for path, estimate in report.figures()
         if estimate.value is not None and path[-1] not in NOT_OF_THE_POPULATION
     }
+    bounded = report.judges[JUDGE].certificate.value
+    return values if bounded is None else {**values, MAIN["certificate (a bound)"]: bounded}
 
 
 def coverage_of(
@@ -179,6 +182,9 @@ def _intervals(report: Report) -> Iterator[tuple[Path, float, float]]:
     for path, estimate in report.figures():
         if estimate.low is not None and estimate.high is not None:
             yield path, estimate.low, estimate.high
+    bound = report.judges[JUDGE].certificate.bound
+    if bound is not None:
+        yield MAIN["certificate (a bound)"], bound, 1.0
 
 
 def _in_one_order(population: Population, right: float) -> tuple[Floats, Floats]:
