@@ -14,7 +14,8 @@ class ChatRequest:
     model: str
     system: str
     user: str
-    sampling: Mapping[str, float | int]
+    sampling: Mapping[str, Any]
+    """Sampling parameters and budgets for thinking, by their names in the request."""
     max_tokens: int
     conversation: tuple[Message, ...] = ()
     """Sent as it is instead of `system` and `user`, where it holds any message."""
@@ -36,6 +37,8 @@ class Reply:
     """None where nobody waited for it, as in a batch."""
     reasoning: str | None = None
     """Thinking that the endpoint sends apart from the text."""
+    is_refusal: bool = False
+    """Whether the text is the model's own refusal, which endpoints send in a field of its own."""
     cached_tokens: int | None = None
     """Of the input tokens, those taken from a prefix cache; None where it is not told."""
     alternatives: tuple[Mapping[str, float], ...] = ()

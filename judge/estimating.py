@@ -32,12 +32,13 @@ from judge.ledger.run_facts import readings_on
 from judge.ledger.seen import SeenIds
 from judge.ledger.store import Ledger
 from judge.measures import Measures, measures_of
-from judge.pipeline import JobInput, resolved_judges
+from judge.pipeline import JobInput
 from judge.policies.choice import most_asked, policy_of
 from judge.policies.fixed import FixedPolicy
 from judge.policy import Policy, Question
 from judge.price_list import Quote, quotes_of
 from judge.pricing import Range
+from judge.ready_judges import resolved_judges
 from judge.records import Order, Reading, Status
 from judge.run_identity import run_settings
 from judge.token_counting import TokenCounter

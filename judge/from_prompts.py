@@ -16,9 +16,10 @@ from judge.formats.prompts import InputKind, kind_of_input, read_prompts
 from judge.generating import GenerateResult
 from judge.intake import IntakeReport
 from judge.pairing import Strategy
-from judge.pipeline import JobInput, RunResult, ready_judges, run_job
+from judge.pipeline import JobInput, RunResult, run_job
 from judge.progress import Progress
 from judge.prompt_job import Part, PromptJob, contest_of, judge_candidates, unjudged
+from judge.ready_judges import ready_judges
 from judge.records import Status
 from judge.until import label_until
 

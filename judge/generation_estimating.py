@@ -25,7 +25,7 @@ from judge.ledger.candidates import stored_slots
 from judge.ledger.seen import SeenIds
 from judge.ledger.store import Ledger
 from judge.measures import Measures, measures_of
-from judge.pipeline import resolved_judges
+from judge.ready_judges import resolved_judges
 from judge.price_list import quotes_of
 from judge.prompt_reading import CHUNK, selected_prompts
 from judge.ready_generators import resolved_generators

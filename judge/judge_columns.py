@@ -161,7 +161,7 @@ class JudgeGathering:
             outcome=label.outcome,
             reason=label.reason,
             probability=label.probability,
-            is_probable=_is_probable(readings),
+            is_probable=self.run.rule != Rule.SOFT or _is_probable(readings),
             judgments=len(readings),
             statuses=statuses,
             forward=forward,
@@ -212,9 +212,11 @@ def _is_probable(readings: Sequence[Reading]) -> bool:
     One verdict in each order makes a score of 0, 1/4, 1/2, 3/4 or 1, which nobody meant as such.
     """
     asks = Counter((r.judge_key, r.order) for r in readings if r.verdict is not None)
-    told = {r.judge_key for r in readings if r.verdict and r.probabilities is not None}
-    told |= {judge_key for (judge_key, _), verdicts in asks.items() if verdicts > 1}
-    return all(judge_key in told for judge_key, _ in asks)
+    sampled = {judge_key for (judge_key, _), verdicts in asks.items() if verdicts > 1}
+    return all(
+        probable_verdict([r for r in readings if r.judge_key == judge_key]) is not None
+        for judge_key in {judge_key for judge_key, _ in asks} - sampled
+    )
 
 
 def _verdicts(readings: Iterable[Reading]) -> tuple[int, ...]:

@@ -14,15 +14,14 @@ from pydantic import SecretStr
 
 from judge.accounts import judging_account
 from judge.asking import JudgePool, ask_missing
-from judge.attributes import check_scales
 from judge.budget import Budget, Spending
 from judge.config import Settings
 from judge.desk import Stop, calm_collector
-from judge.endpoints import LocalEngines, check_rates, keys_of, open_endpoint
-from judge.errors import ConfigError, EndpointError, EvenhandError
+from judge.endpoints import LocalEngines, open_endpoint
+from judge.errors import EndpointError, EvenhandError
 from judge.generating import GenerateResult
 from judge.intake import IntakeReport, Selection, input_digest, read_input
-from judge.judging import ResolvedJudge, resolve_judge
+from judge.judging import ResolvedJudge
 from judge.labelling import count_outcomes
 from judge.ledger.run_facts import reply_totals
 from judge.ledger.runs import Run, begin_run, count_pairs, find_run
@@ -30,14 +29,15 @@ from judge.ledger.store import Ledger
 from judge.mapping import TableMap
 from judge.pair_source import PairSource, ask_further_rounds, begin_selection
 from judge.policies.cautions import policy_cautions
-from judge.policies.rules import check_policy
 from judge.policy_counts import count_asks
 from judge.policy_figures import PolicyFigures, policy_figures
 from judge.price_list import price_warnings
 from judge.pricing import Price
 from judge.progress import Progress
+from judge.ready_judges import ready_judges
 from judge.records import Status
 from judge.run_identity import run_id, run_judge, run_settings
+from judge.waves import Ending
 
 if TYPE_CHECKING:
     from calibration.report.columns import Expense
@@ -68,15 +68,6 @@ class JobInput:
         if self.source is not None:
             told["pairs"] = self.source.identity
         return told
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """Why a job that was to go on until there is enough did not go on."""
-
-    words: str
-    is_short: bool
-    """Whether there is not enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,34 +213,6 @@ async def run_job(
         generated=generated,
         is_whole=conclusion.is_whole,
     )
-
-
-def ready_judges(
-    settings: Settings, environ: Mapping[str, str]
-) -> tuple[tuple[ResolvedJudge, ...], dict[str, SecretStr | None]]:
-    """Return the judges and the keys of their endpoints; ConfigError where they cannot be asked."""
-    judges = resolved_judges(settings)
-    check_rates(settings, judges, longest=2)  # a cut reply is asked for with twice the room
-    return judges, keys_of(settings, sorted({judge.endpoint for judge in judges}), environ)
-
-
-def resolved_judges(settings: Settings) -> tuple[ResolvedJudge, ...]:
-    """Return the judges of the settings ready to ask; ConfigError where they cannot be."""
-    if not settings.judges:
-        raise ConfigError("no judge is set; add a [[judges]] table to the config or give --model")
-    judges = tuple(resolve_judge(j, settings.endpoint_of(j)) for j in settings.judges)
-    by_key: dict[str, str] = {}
-    for judge in judges:
-        twin = by_key.setdefault(judge.judge_key, judge.name)
-        if twin != judge.name:
-            raise ConfigError(
-                f'judges "{twin}" and "{judge.name}" ask the same thing: same model, prompt and '
-                "sampling; remove one, or give them different seeds"
-            )
-    check_scales(judges)
-    thresholds = [judge.accept_above for judge in settings.judges]
-    check_policy(settings.run, [judge.name for judge in judges], thresholds)
-    return judges
 
 
 def prepare_run(

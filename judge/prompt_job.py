@@ -17,13 +17,15 @@ from judge.generation import slots_of
 from judge.intake import IntakeReport, input_digest
 from judge.pair_source import PairSource
 from judge.pairing import Strategy
-from judge.pipeline import Ending, JobInput, RunResult, resolved_judges, run_job
+from judge.pipeline import JobInput, RunResult, run_job
 from judge.progress import Progress
 from judge.ready_generators import names_of, resolved_generators
+from judge.ready_judges import resolved_judges
 from judge.records import Status
 from judge.rounds import BestWorstPairs, Contest, SwissPairs, first_pass_pairs
 from judge.run_identity import run_id, run_settings
 from judge.standings import standings_of
+from judge.waves import Ending
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,12 @@ from judge.records import ShownRatings, Status, Verdict
 from judge.rubric_scores import PARSER as SCORES_PARSER
 from judge.rubric_scores import parse_scores
 from judge.rubric_scores import verdict_of as verdict_of_scores
+from judge.thinking import flaw_of_thinking
 from judge.verdict_grades import PARSER as GRADES_PARSER
 from judge.verdict_grades import parse_grade
 from judge.verdict_grades import verdict_of as verdict_of_grade
+from judge.verdict_json import PARSER as JSON_PARSER
+from judge.verdict_json import parse_verdict_json
 from judge.verdict_token import PARSER as TOKEN_PARSER
 from judge.verdict_token import parse_verdict_token, verdict_probabilities
 from judge.verdicts import PARSER as MTBENCH_PARSER
@@ -47,6 +50,7 @@ _PARSERS = {
     VerdictFormat.GRADES: GRADES_PARSER,
     VerdictFormat.RATINGS: RATINGS_PARSER,
     VerdictFormat.SCORES: SCORES_PARSER,
+    VerdictFormat.JSON: JSON_PARSER,
 }
 
 
@@ -59,14 +63,17 @@ def read_reply(
 ) -> Read:
     """Return what a reply amounts to. Only one that ended by itself is read.
 
-    A cut reply may end in a working guess.
+    A cut reply may end in a working guess, and so may thinking, wherever it stands.
     """
+    if reply.is_refusal:
+        return Read(status=Status.REFUSED, reason="the model refused, in the words of its reply")
     read = read_reply_text(
         reply.text,
         reply.finish_reason,
         allows_tie=allows_tie,
         verdict_format=verdict_format,
         criteria=criteria,
+        reasoning=reply.reasoning,
     )
     if read.verdict is None or not reply.alternatives or verdict_format is not VerdictFormat.TOKEN:
         return read
@@ -81,11 +88,37 @@ def read_reply_text(
     allows_tie: bool,
     verdict_format: VerdictFormat = VerdictFormat.MTBENCH,
     criteria: Criteria | None = None,
+    reasoning: str | None = None,
 ) -> Read:
-    """Return what a reply amounts to of which nothing but the text is known.
+    """Return what a reply amounts to of which little but the text is known.
 
     `criteria` are those that the judge was shown; ratings and scores cannot be read without.
+    `reasoning` is thinking that came beside the text; it can only explain why there is no verdict.
     """
+    read = _read(
+        text,
+        finish_reason,
+        allows_tie=allows_tie,
+        verdict_format=verdict_format,
+        criteria=criteria,
+    )
+    if read.status not in _PERHAPS_THINKING or finish_reason not in ("stop", "length"):
+        return read
+    flaw = flaw_of_thinking(text, reasoning, is_cut=finish_reason == "length")
+    return read if flaw is None else replace(read, reason=flaw)
+
+
+_PERHAPS_THINKING = (Status.UNPARSED, Status.TRUNCATED)
+
+
+def _read(
+    text: str,
+    finish_reason: str,
+    *,
+    allows_tie: bool,
+    verdict_format: VerdictFormat,
+    criteria: Criteria | None,
+) -> Read:
     if finish_reason == "length":
         cut = "cut at the token limit; raise max_tokens of the judge"
         return Read(status=Status.TRUNCATED, reason=cut)
@@ -102,6 +135,9 @@ def read_reply_text(
         return _graded(text, allows_tie=allows_tie)
     if verdict_format is VerdictFormat.SCORES and criteria is not None:
         return _scored(text, criteria)
+    if verdict_format is VerdictFormat.JSON:
+        found = parse_verdict_json(text, allow_tie=allows_tie)
+        return _unparsed(found.reason) if isinstance(found, Unreadable) else Read(found)
     parse = parse_verdict_token if verdict_format is VerdictFormat.TOKEN else parse_verdict
     verdict = parse(text, allow_tie=allows_tie)
     if verdict is None:

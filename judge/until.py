@@ -4,7 +4,7 @@ How far a job has come is what its runs select: nothing else is kept. The same c
 from there, whatever ended it, and one that wants more labels goes on behind it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -15,11 +15,12 @@ from judge.config import Settings
 from judge.errors import BudgetExceeded, ConfigError, EndpointError, EvenhandError, InputError
 from judge.generating import GenerateResult, Wave
 from judge.generation import Slot
-from judge.ledger.candidates import count_selected, slotted_candidates_of
-from judge.ledger.runs import ROUNDS_RUN, Run, list_runs
+from judge.ledger.candidates import count_selected
+from judge.ledger.runs import list_runs
 from judge.ledger.store import Ledger
-from judge.pairing import Strategy, named_pairs, pair_candidates
-from judge.pipeline import Ending, RunResult
+from judge.level_pairs import LevelPairs
+from judge.pairing import Strategy
+from judge.pipeline import RunResult
 from judge.prompt_job import (
     PromptJob,
     contest_of,
@@ -31,46 +32,8 @@ from judge.prompt_job import (
 )
 from judge.ready_generators import generation_run_id, resolved_generators
 from judge.records import Outcome
-from judge.rounds import Contest, Selecting
-from judge.waves import MOST_LEVELS, Harvest, Reach, first_reach, next_reach, why_futile
-
-
-@dataclass(slots=True)
-class LevelPairs:
-    """Pairs of a strategy without rounds, level by level: those with a candidate of the level."""
-
-    levels: Sequence[Contest]
-    """By level, the slots of each beginning with those of the one before."""
-    kind: str = ROUNDS_RUN
-
-    @property
-    def identity(self) -> Mapping[str, object]:
-        rules = self.levels[0].rules.model_dump(mode="json", exclude_defaults=True)
-        return {"candidates": self.levels[0].run_id, "pairing": rules, "until": True}
-
-    def select(self, ledger: Ledger, run: Run, *, is_anew: bool) -> bool:
-        """Select every pair of the candidates there are, which are all until the next wave."""
-        before: frozenset[Slot] = frozenset()
-        with Selecting(ledger, run, is_anew=is_anew) as selecting:
-            for contest in self.levels:
-                found = slotted_candidates_of(
-                    ledger, contest.run_id, contest.slots,
-                    keep_truncated=contest.rules.keep_truncated,
-                )  # fmt: skip
-                for prompt, answers in found:
-                    pairing = pair_candidates(
-                        prompt.prompt_id,
-                        [candidate for _, candidate in answers],
-                        contest.rules,
-                        generators=[contest.names[slot.generator_key] for slot, _ in answers],
-                        after=sum(slot in before for slot, _ in answers),
-                    )
-                    selecting.add(named_pairs(prompt, pairing))
-                before = frozenset(contest.slots)
-        return True
-
-    def announce(self) -> None:
-        """All is selected before anything is asked, and told with the run."""
+from judge.rounds import Contest
+from judge.waves import MOST_LEVELS, Ending, Harvest, Reach, first_reach, next_reach, why_futile
 
 
 @dataclass(frozen=True, slots=True)

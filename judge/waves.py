@@ -36,6 +36,15 @@ class Harvest:
     """Prompts in a row that gave no new pair."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Why a job that was to go on until there is enough did not go on."""
+
+    words: str
+    is_short: bool
+    """Whether there is not enough."""
+
+
 def first_reach(wanted: int, pairs_each: float) -> Reach:
     """Return where to begin: with prompts for as many pairs as labels are wanted.
 

@@ -95,6 +95,7 @@ _TOKENS = {
     VerdictFormat.TOKEN: ("A", "B", "C"),
     VerdictFormat.GRADES: ("[[A>>B]]", "[[A>B]]", "[[B>A]]", "[[B>>A]]", "[[A=B]]"),
     VerdictFormat.SCORES: ("[RESULT]", "[RESULT]"),
+    VerdictFormat.JSON: ('"reasoning"', '"verdict"', '"A"', '"B"', '"tie"'),
 }
 """What the judge writes for a win, and last for a tie."""
 

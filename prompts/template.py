@@ -34,6 +34,8 @@ class VerdictFormat(StrEnum):
     """An explanation, a line of ratings for each attribute, and [[A]], [[B]] or [[C]]."""
     SCORES = "scores"
     """An explanation that ends in [RESULT] A: 4, B: 3; the higher score is the verdict."""
+    JSON = "json"
+    """One object {"reasoning": ..., "verdict": "A", "B" or "tie"}, whose schema can be sent."""
 
 
 @dataclass(frozen=True, slots=True)

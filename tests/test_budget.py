@@ -128,11 +128,48 @@ async def test_money_is_counted_by_the_price_of_the_model() -> None:
 
 
 async def test_the_message_says_what_is_spent_and_how_to_go_on() -> None:
+    budget = Budget(usd=0.0015, prices=PRICES)
+    chat = BudgetedChat(ScriptedChat(Reply("", "stop", 14, 60, 0.1)), budget)
+    await chat.complete(REQUEST)
+    with pytest.raises(
+        BudgetExceeded,
+        match=r"the budget is spent: \$0\.0006 of \$0\.0015.*\$0\.0010; raise budget_usd",
+    ):
+        await chat.complete(REQUEST)
+
+
+async def test_a_budget_smaller_than_one_request_is_not_called_spent() -> None:
     budget = Budget(usd=0.0005, prices=PRICES)
     with pytest.raises(
-        BudgetExceeded, match=r"\$0\.0000 of \$0\.0005.*\$0\.0010; raise budget_usd"
+        BudgetExceeded, match=r"has no room for one request: .*; lower max_tokens, or raise budget_"
     ):
         await BudgetedChat(ScriptedChat(), budget).complete(REQUEST)
+    assert not budget.has_sent
+
+
+async def test_a_reply_carries_what_it_cost_where_the_price_is_known() -> None:
+    said = Reply("", "stop", 1_000, 100, 0.1)
+    priced = await BudgetedChat(ScriptedChat(said), Budget(prices=PRICES)).complete(REQUEST)
+    assert priced.cost_usd == pytest.approx(0.002)
+    assert (await BudgetedChat(ScriptedChat(said), Budget()).complete(REQUEST)).cost_usd is None
+
+
+async def test_what_the_endpoint_tells_goes_before_the_price_list() -> None:
+    budget = Budget(usd=1.0, prices=PRICES)
+    said = Reply("", "stop", 1_000, 100, 0.1, cost_usd=0.5)
+    reply = await BudgetedChat(ScriptedChat(said), budget).complete(REQUEST)
+    assert reply.cost_usd == budget.spent.usd == 0.5
+
+
+async def test_tokens_from_a_cache_cost_what_the_price_says_of_them() -> None:
+    cached = {
+        "m": Price(input_per_million=1.0, output_per_million=10.0, cached_input_per_million=0.1)
+    }
+    said = Reply("", "stop", 1_000, 0, 0.1, cached_tokens=800)
+    for prices, usd in ((PRICES, 0.001), (cached, 0.00028)):
+        budget = Budget(prices=prices)
+        await BudgetedChat(ScriptedChat(said), budget).complete(REQUEST)
+        assert budget.spent.usd == pytest.approx(usd)
 
 
 def test_a_money_budget_needs_a_price_for_every_model() -> None:

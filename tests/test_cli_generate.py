@@ -265,11 +265,16 @@ def test_the_cost_of_answering_prompts_is_told_and_nothing_is_sent(
     assert simulator.stats().requests == before
     assert f"input    {prompts} prompts, {prompts} distinct" in done.out
     candidates = sum(g["n"] for g in tomllib.loads(Path("judge.toml").read_text())["generators"])
-    assert f"calls    {candidates * prompts} to send" in done.out
-    assert "judging comes on top" in done.out
+    answers = candidates * prompts
+    has_judging = command[0] != "generate"
+    asks = candidates * (candidates - 1) * prompts if has_judging else 0  # all pairs, both orders
+    assert f"calls    {answers + asks:,} to send" in done.out
+    assert ("judging comes on top" in done.out) is not has_judging
+    assert (f"{asks:,} for judging them" in done.out) is has_judging
     assert typed("generate", "prompts.jsonl").code == 0
     again = typed(*command)
-    assert f"calls    0 to send; {candidates * prompts} stored already" in again.out
+    assert f"calls    {asks:,} to send" in again.out
+    assert f"; {answers:,} stored already" in again.out
 
 
 def test_what_is_odd_about_an_input_is_said_before_anything_is_asked(
@@ -321,7 +326,8 @@ def test_money_is_shown_where_prices_are_known_and_not_asked_for_elsewhere(
     paid = typed("run", "prompts.jsonl", "--budget-usd", "2", "--ledger", "runs/paid.db")
     assert paid.code == 0
     assert "; spent $0.0" in paid.lines[-2]
-    assert paid.lines[-2].endswith(" of $2.00")
+    assert " of $2.00; judging $" in paid.lines[-2]
+    assert paid.lines[-2].endswith(" per 1,000 usable labels")
 
 
 # Keys

@@ -163,7 +163,7 @@ def test_the_answer_comes_first_and_its_pairs_by_name(
     assert sentence.startswith(
         "two agrees with 67.5 % of the votes, one with 50.0 %: two 17.5 points more (95 % CI +0.1 "
     )
-    assert "clustered by prompt); p = 0.065. This is look 1 at the test split" in sentence
+    assert "clustered by prompt); p = 0.065. This is look 1 at the votes on" in sentence
     assert "by the majority of the votes: fixed 9, broken 2, still right 18, still wrong 11" in out
     assert "(exact McNemar test); 11 prompts of 40 differ" in out
     changed = [" ".join(line.split()) for line in out.splitlines() if "people:" in line]

@@ -382,6 +382,20 @@ def test_settings_cannot_be_changed_afterwards() -> None:
         settings.run.rule = Rule.LENIENT  # type: ignore[misc]
 
 
+def test_asking_for_no_probabilities_is_spelt_false_for_toml_has_no_null(tmp_path: Path) -> None:
+    path = tmp_path / "judge.toml"
+    path.write_text('[[judges]]\nmodel = "m"\ntop_logprobs = false\n')
+    assert load(path).judges[0].top_logprobs is None
+    assert load(None, {"judges.0.model": "m"}).judges[0].top_logprobs == 20
+
+
+@pytest.mark.parametrize("wrong", ["true", "0", "21", '"all"', "2.5"])
+def test_an_impossible_number_of_alternatives_is_refused(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "judge.toml"
+    path.write_text(f'[[judges]]\nmodel = "m"\ntop_logprobs = {wrong}\n')
+    assert "judges.0.top_logprobs" in refusal(path)
+
+
 def test_what_is_left_to_the_server_is_not_sent() -> None:
     judge = Judge(model="m", temperature=None, seed=3)
     assert judge.sampling() == {"seed": 3}

@@ -1,6 +1,7 @@
 """Readings become columns: what was asked more than once, and what it took."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from calibration.position import Repetitions
 from calibration.report.columns import Expense
 from judge.audit import gather
 from judge.judge_columns import JudgeGathering
+from judge.labels import Rule, resolve_label
 from judge.ledger.facts import AnswerFacts, JudgedPair
 from judge.ledger.runs import Run, RunJudge
-from judge.records import Order, Reading, Status, Verdict
+from judge.records import Order, Outcome, Reading, Status, Verdict
 
+OUTCOMES = {Outcome.FIRST: 1, Outcome.SECOND: -1}
 A, B, TIE = Verdict.A, Verdict.B, Verdict.TIE
 UNPARSED, TRUNCATED = Status.UNPARSED, Status.TRUNCATED
 Said = Sequence[Verdict | Status]
@@ -111,3 +114,60 @@ def test_each_judge_is_given_what_it_took_and_the_panel_their_sum() -> None:
 def test_the_columns_hold_no_probability_where_none_was_given(rule: str) -> None:
     gathered = gather(a_run(rule=rule), [a_pair(0, [A], [B])], [])
     assert gathered.delivered.probability is None
+
+
+Told = tuple[float, float, float]
+tellings = st.tuples(
+    st.sampled_from([A, B, TIE, UNPARSED]),
+    st.none() | st.sampled_from([(0.7, 0.2, 0.1), (0.4, 0.5, 0.1), (0.2, 0.1, 0.7), (1.0, 0, 0)]),
+)
+
+
+def telling_pair(at: int, *told: tuple[Verdict | Status, Told | None]) -> JudgedPair:
+    """A pair of which each judge says two things, in the forward and in the reversed order."""
+    readings = [
+        Reading(
+            judgment_id=f"{at} {place}",
+            judge_key=f"k{place // 2}",
+            order=tuple(Order)[place % 2],
+            sample=0,
+            verdict=one if isinstance(one, Verdict) else None,
+            status=one if isinstance(one, Status) else None,
+            probabilities=p if isinstance(one, Verdict) else None,
+        )
+        for place, (one, p) in enumerate(told)
+    ]
+    return JudgedPair(f"p{at}", f"q{at}", tuple(readings), {}, AnswerFacts(1), AnswerFacts(1))
+
+
+@given(
+    st.lists(st.tuples(tellings, tellings, tellings, tellings), min_size=1, max_size=8),
+    st.sampled_from(["conservative", "lenient", "soft"]),
+)
+def test_every_pair_has_the_outcome_and_the_probability_of_its_label(
+    given_pairs: list[tuple[Any, ...]], rule: str
+) -> None:
+    run = a_run(2, rule)
+    pairs = [telling_pair(at, *told) for at, told in enumerate(given_pairs)]
+    for judge in gather(run, pairs, []).judges:
+        for row, pair in enumerate(pairs):
+            key = {"j0": "k0", "j1": "k1"}.get(judge.name)
+            readings = [r for r in pair.readings if key is None or r.judge_key == key]
+            label = resolve_label("", readings, rule=Rule(rule))
+            assert judge.has_label[row] == (label.outcome is not Outcome.UNDECIDED)
+            if judge.has_label[row]:
+                assert judge.label[row] == OUTCOMES.get(label.outcome, 0)
+            if judge.has_probability is not None and judge.has_probability[row]:
+                assert judge.probability is not None
+                assert judge.probability[row] == label.probability
+            elif label.probability is not None:  # a mere score of one verdict in each order
+                assert rule == "soft"
+                assert any(r.verdict and r.probabilities is None for r in readings)
+
+
+def test_several_samples_make_a_probability_and_one_verdict_in_each_order_does_not() -> None:
+    sampled = gather(a_run(rule="soft"), [a_pair(0, [A, A], [B, A]), a_pair(1, [A], [B])], [])
+    assert sampled.delivered.probability is not None
+    assert sampled.delivered.has_probability is not None
+    # A run asks one sample of each order unless it is told more: the second pair lacks nothing.
+    assert sampled.delivered.has_probability.tolist()[1] is False

@@ -328,6 +328,35 @@ async def test_a_verdict_prompt_is_read_by_its_own_parser() -> None:
     assert prose.status is Status.UNPARSED
 
 
+ODDS = ({"B": log(0.6), "A": log(0.3), "C": log(0.1)},)
+
+
+@in_virtual_time
+async def test_probabilities_of_the_letter_are_kept_beside_the_verdict() -> None:
+    told = replace(reply("B"), alternatives=ODDS, cached_tokens=4)
+    judgment = await judgment_of(asked_with("verdict", TEXTS), ScriptedChat(told))
+    assert (judgment.p_a, judgment.p_b, judgment.p_tie) == pytest.approx((0.3, 0.6, 0.1))
+    assert (judgment.verdict, judgment.cached_tokens) == (Verdict.B, 4)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "given_reply"),
+    [
+        ("verdict", reply("B")),
+        ("verdict", replace(reply("B", "length"), alternatives=ODDS)),
+        ("verdict", replace(reply("Both"), alternatives=ODDS)),
+        ("verdict", replace(reply("B"), alternatives=({"Both": -0.1},))),
+        ("pair-tie", replace(reply("[[B]]"), alternatives=({"[[": -0.1}, *ODDS, {"]]": -0.1}))),
+    ],
+)
+@in_virtual_time
+async def test_otherwise_there_are_no_probabilities(prompt: str, given_reply: Reply) -> None:
+    judgment = await judgment_of(asked_with(prompt, TEXTS), ScriptedChat(given_reply))
+    assert (judgment.p_a, judgment.p_b, judgment.p_tie) == (None, None, None)
+    is_read = given_reply.finish_reason == "stop" and given_reply.text != "Both"
+    assert (judgment.verdict is Verdict.B) == is_read
+
+
 @in_virtual_time
 async def test_every_turn_is_shown_by_the_multi_turn_prompt() -> None:
     turns = conversation(

@@ -1,5 +1,6 @@
 """How verdicts of two orders, several samples and several judges become one label."""
 
+import math
 import random
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ def reading(
     *,
     judge: str = "judge-1",
     sample: int = 0,
+    told: tuple[float, float, float] | None = None,
 ) -> Reading:
     return Reading(
         judgment_id=f"{judge}/{order}/{sample}",
@@ -38,6 +40,7 @@ def reading(
         sample=sample,
         verdict=said if isinstance(said, Verdict) else None,
         status=said if isinstance(said, Status) else None,
+        probabilities=told,
     )
 
 
@@ -57,6 +60,7 @@ def label(readings: list[Reading], rule: Rule = Rule.CONSERVATIVE, **settings: A
 rules = st.sampled_from(Rule)
 preferences = st.sampled_from(Preference) | st.none()
 said = st.sampled_from([*Verdict, *Status])
+told = st.sampled_from([(0.7, 0.2, 0.1), (0.3, 0.6, 0.1), (0.2, 0.1, 0.7), (0.5, 0.5, 0.0)])
 panels = st.lists(
     st.builds(
         reading,
@@ -64,6 +68,7 @@ panels = st.lists(
         said,
         judge=st.sampled_from(["judge-1", "judge-2", "judge-3"]),
         sample=st.integers(0, 2),
+        told=st.none() | told,
     ),
     unique_by=lambda one: one.judgment_id,
     max_size=12,
@@ -167,7 +172,7 @@ def test_a_reason_is_given_exactly_when_nothing_is_decided(
     assert resolved.rule == rule.value
     has_probability = rule is Rule.SOFT and resolved.outcome is not Outcome.UNDECIDED
     assert has_probability <= (resolved.probability is not None)
-    if rule is not Rule.SOFT:
+    if rule is not Rule.SOFT and all(one.probabilities is None for one in readings):
         assert (resolved.probability, resolved.margin) == (None, None)
     assert list(resolved.judgments) == sorted(resolved.judgments)
     assert set(resolved.judgments) <= {one.judgment_id for one in readings}
@@ -302,3 +307,76 @@ def test_the_single_random_rule_takes_the_one_order_there_is(order: Order) -> No
     said = label([reading(order, Verdict.A)], Rule.SINGLE_RANDOM)
     assert said.outcome == preference_from(Verdict.A, order).value
     assert label([reading(order, Status.UNPARSED)], Rule.SINGLE_RANDOM).reason == "unparsed"
+
+
+SURE, LEANING, TIED = (0.9, 0.1, 0.0), (0.6, 0.3, 0.1), (0.2, 0.1, 0.7)
+
+
+def telling(
+    forward: tuple[float, float, float] | None,
+    reversed_: tuple[float, float, float] | None,
+    *,
+    judge: str = "judge-1",
+    verdicts: tuple[Verdict, Verdict] = (Verdict.A, Verdict.B),
+) -> list[Reading]:
+    return [
+        reading(Order.FORWARD, verdicts[0], judge=judge, told=forward),
+        reading(Order.REVERSED, verdicts[1], judge=judge, told=reversed_),
+    ]
+
+
+def test_the_soft_rule_goes_by_token_probabilities_where_there_are_any() -> None:
+    stuck = label(telling(SURE, LEANING, verdicts=(Verdict.A, Verdict.A)), Rule.SOFT)
+    odds = (math.log(0.9 / 0.1) - math.log(0.65 / 0.35)) / 2
+    assert stuck.probability == pytest.approx(1 / (1 + math.exp(-odds)))
+    assert stuck.margin == pytest.approx(2 * (stuck.probability or 0) - 1)
+    assert stuck.outcome is Outcome.FIRST
+    tied = label(telling(TIED, TIED, verdicts=(Verdict.TIE, Verdict.TIE)), Rule.SOFT)
+    assert tied.outcome is Outcome.TIE
+
+
+@pytest.mark.parametrize("rule", [Rule.CONSERVATIVE, Rule.LENIENT])
+def test_other_rules_keep_to_the_verdicts_and_tell_the_probability_beside(rule: Rule) -> None:
+    doubting = telling(LEANING, SURE, verdicts=(Verdict.A, Verdict.B))
+    assert label(doubting, rule).outcome is Outcome.FIRST
+    assert label(doubting, rule).probability == label(doubting, Rule.SOFT).probability
+    assert (label(doubting, rule).probability or 1) < 0.5
+    lost = [reading(Order.FORWARD, Verdict.A, told=SURE), reading(Order.REVERSED, Status.FAILED)]
+    assert label(lost, Rule.CONSERVATIVE).probability is None
+    assert label(lost, Rule.LENIENT).probability == pytest.approx(0.9)
+
+
+def test_one_order_is_as_sure_as_its_reply() -> None:
+    alone = label([reading(Order.REVERSED, Verdict.A, told=SURE)], Rule.SINGLE_RANDOM)
+    assert (alone.outcome, alone.probability) == (Outcome.SECOND, pytest.approx(0.1))
+
+
+def test_the_probability_of_a_panel_is_the_mean_of_its_judges() -> None:
+    one = telling(SURE, (0.1, 0.9, 0.0), judge="judge-1")
+    other = telling((0.7, 0.3, 0.0), (0.3, 0.7, 0.0), judge="judge-2")
+    for rule in (Rule.SOFT, Rule.CONSERVATIVE):
+        assert label([*one, *other], rule).probability == pytest.approx(0.8)
+
+
+def test_a_judge_without_an_outcome_has_no_share_in_the_probability_of_its_panel() -> None:
+    lost = [reading(o, Status.UNPARSED, judge="judge-2", told=SURE) for o in Order]
+    panel = [*telling(SURE, (0.1, 0.9, 0.0)), *lost]
+    assert label(panel).probability == pytest.approx(0.9)
+
+
+def test_a_panel_has_no_probability_where_one_of_its_judges_has_none() -> None:
+    panel = [*telling(SURE, SURE), *telling(None, None, judge="judge-2")]
+    assert label(panel).probability is None
+    assert label(panel, Rule.SOFT).probability == pytest.approx((0.5 + 1) / 2)
+
+
+def test_the_soft_rule_counts_every_sample_and_rests_on_all_of_them() -> None:
+    samples = [
+        reading(order, said, sample=sample)
+        for order, verdicts in ((Order.FORWARD, "AAB"), (Order.REVERSED, "BBB"))
+        for sample, said in enumerate(map(Verdict, verdicts))
+    ]
+    soft = label(samples, Rule.SOFT)
+    assert soft.probability == pytest.approx((5 + 0.5) / (6 + 1))
+    assert len(soft.judgments) == 6
+    assert label(samples).probability is None

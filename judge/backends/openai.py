@@ -19,13 +19,13 @@ from yarl import URL
 
 from judge.backends.body import chat_body
 from judge.backends.keys import hide_key
+from judge.backends.refusals import refusal_of
 from judge.backends.wire import (
     Answer,
     listed_models,
     one_line,
     read_error,
     read_reply,
-    refuses_logprobs,
 )
 from judge.chat import ChatRequest, Reply
 from judge.config import Endpoint
@@ -86,9 +86,7 @@ class OpenAIChat:
             answer = await self._send("POST", self._url, body)
             latency_s = time.perf_counter() - started
             if answer.status != 200:
-                raise self._refused_logprobs(answer, request) or self._refusal(
-                    answer, request.model
-                )
+                raise self._refused_field(answer, request) or self._refusal(answer, request.model)
             return read_reply(
                 answer,
                 latency_s=latency_s,
@@ -130,17 +128,10 @@ class OpenAIChat:
             error.args = (f'{error}; it has "{one_line(near[0])}"',)
         return error
 
-    def _refused_logprobs(self, answer: Answer, request: ChatRequest) -> AccountError | None:
-        """Return the error of an endpoint that refuses to tell probabilities, if that is one.
-
-        It would refuse every item alike, so it is none of the item's.
-        """
-        if request.top_logprobs is None or not refuses_logprobs(answer):
-            return None
-        return AccountError(
-            f"{read_error(answer, where=self._name)}; lower top_logprobs of the judge (it is "
-            f"{request.top_logprobs}), or set top_logprobs = false to judge without probabilities"
-        )
+    def _refused_field(self, answer: Answer, request: ChatRequest) -> AccountError | None:
+        """Return the error of an endpoint that refuses how every item is asked, if that is one."""
+        body = chat_body(request, self._endpoint)
+        return refusal_of(answer, body, where=self._name, extra=self._endpoint.extra_body)
 
     def _hide_key(self, error: EndpointError) -> None:
         hide_key(error, self._key)

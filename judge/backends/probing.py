@@ -6,7 +6,8 @@ from enum import StrEnum
 from pydantic_core import from_json
 
 from judge.backends.openai import OpenAIChat
-from judge.backends.wire import UNREADABLE, Answer, refuses_logprobs
+from judge.backends.refusals import LOGPROBS, refused_field
+from judge.backends.wire import UNREADABLE, Answer
 from judge.chat import ChatRequest
 from judge.errors import EndpointError, ItemError
 
@@ -42,7 +43,7 @@ class ProbingChat(OpenAIChat):
         short = replace(request, top_logprobs=top, max_tokens=FEW_TOKENS)
         try:
             answer = await self._send("POST", self._url, self._body(short))
-            if refuses_logprobs(answer):
+            if refused_field(answer, LOGPROBS):
                 return TokenProbabilities.REFUSED
             if answer.status != 200:
                 raise self._refusal(answer, request.model)

@@ -25,9 +25,9 @@ DEFAULTS = {
 }
 """Engine arguments that an endpoint's options may overrule."""
 ENVIRONMENT = {
-    # vLLM writes its log to stdout, where results go, and says much.
+    # vLLM writes its log to stdout, where results go, and says much that helps nobody here.
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
     # A forked engine would inherit the open ledger and hold its lock after a kill of this process.
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",

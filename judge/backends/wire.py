@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from judge.backends.message import reasoning_of, refusal_of, text_of
 from judge.chat import Reply
 from judge.errors import (
     AccountError,
@@ -78,7 +79,8 @@ def read_reply(
         finish_reason = choice.get("finish_reason")
         if finish_reason != "stop":
             finish_reason = _word(finish_reason)
-        content = message.get("content")
+        text, reasoning = text_of(message.get("content")), reasoning_of(message)
+        refusal = None if text else refusal_of(message)
     except UNREADABLE as error:
         raise TransientError(
             f"the endpoint answered 200 without a reply in it: {_quote(answer.body)}"
@@ -100,11 +102,13 @@ def read_reply(
     usage = usage if isinstance(usage, dict) else {}
     details = usage.get("prompt_tokens_details")
     return Reply(
-        text=_utf8(_text(content)),
+        text=_utf8(refusal or text),
         finish_reason=finish_reason,
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
         latency_s=latency_s,
+        reasoning=_utf8(reasoning) if reasoning else None,
+        is_refusal=refusal is not None,
         cached_tokens=_count(details.get("cached_tokens")) if isinstance(details, dict) else None,
         alternatives=_alternatives(choice[LOGPROBS]) if choice.get(LOGPROBS) else (),
     )
@@ -128,19 +132,6 @@ def read_error(answer: Answer, *, where: str) -> EndpointError:
     if 400 <= status < 500 and status not in (408, 409, 425):
         return ItemError(said)
     return TransientError(said, kind=str(status))
-
-
-def refuses_logprobs(answer: Answer) -> bool:
-    """Return whether an answer rejects a request because it asks for token probabilities."""
-    if not 400 <= answer.status < 500 or answer.status in (401, 402, 429):
-        return False
-    try:
-        error = _parse(answer.body).get("error")
-        param = error.get("param") if isinstance(error, dict) else None
-    except UNREADABLE:
-        param = None
-    # Both "logprobs is not supported" and "You are not allowed to request logprobs".
-    return LOGPROBS in str(param) or LOGPROBS in _envelope(answer.body)[1].lower()
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
@@ -200,16 +191,6 @@ def _parse(body: bytes) -> Any:
         return json.loads(body)
 
 
-def _text(content: object) -> str:
-    """Return a reply's text, which some servers send as a list of parts."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    texts = [part.get("text") for part in content if isinstance(part, dict)]
-    return "".join(text for text in texts if isinstance(text, str))
-
-
 def _word(value: object) -> str | None:
     """Return a short printable form of a field that should hold one word; None for nothing."""
     return None if value is None else one_line(str(value)) or None
@@ -222,6 +203,11 @@ def _utf8(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def envelope_message(body: bytes) -> str:
+    """Return what an error body says, in one line, at most `QUOTED_CHARS` of it."""
+    return _envelope(body)[1]
 
 
 def _envelope(body: bytes) -> tuple[str, str, bool]:

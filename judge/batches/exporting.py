@@ -31,7 +31,8 @@ from judge.ledger.batches import (
 from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
 from judge.ledger.work import count_answered, work_page
-from judge.pipeline import JobInput, prepare_run, resolved_judges
+from judge.pipeline import JobInput, prepare_run
+from judge.ready_judges import resolved_judges
 from judge.records import Judgment, Reading, Status
 from prompts.errors import PromptError
 

@@ -12,11 +12,11 @@ from judge.batches.judges import reading_judge
 from judge.batches.lines import BatchLine, outcome_of, parse_line
 from judge.batches.manifest import find_manifest
 from judge.batches.outputs import output_files
-from judge.batches.reports import BatchImport
+from judge.batches.reports import BatchImport, Named
 from judge.batches.sorting import LineIndex, Part, Place
 from judge.chat import Reply
 from judge.config import Endpoint, Settings
-from judge.errors import EndpointError, ItemError
+from judge.errors import EndpointError, InputError, ItemError, LedgerError
 from judge.formats.lines import BadLine, read_lines
 from judge.formats.problems import shown
 from judge.judging import Asked, ResolvedJudge, judgment_of
@@ -50,6 +50,11 @@ def import_batch(
     to be had any more, and LedgerError.
     """
     files = output_files(paths)
+    if not ledger_path.exists():
+        raise LedgerError(
+            f"ledger {ledger_path} does not exist; give the --ledger that the batch was exported "
+            "from"
+        )
     report = BatchImport(files)
     with Ledger(ledger_path) as ledger, LineIndex() as index:
         for position, path in enumerate(files):
@@ -59,9 +64,11 @@ def import_batch(
                     report.broken.add(str(line))
                 else:
                     index.add(line.record, Place(position, line.number))
+        _refuse_useless(report, report.broken, "these are no output or error files of a batch")
         importer = _Importer(ledger, report, settings)
         for page in _pages(_taken(files, index, report)):
             importer.store(page)
+        _refuse_useless(report, report.foreign, "give the --ledger that it was exported from")
         report.run_ids |= _runs_of_folders(ledger, paths)
         report.missing = count_missing(ledger, sorted(report.run_ids))
         if len(report.run_ids) == 1:
@@ -80,6 +87,13 @@ def missing_rows(ledger_path: Path, run_ids: Iterable[str]) -> Iterator[dict[str
                 "order": ask.order,
                 "sample": ask.sample,
             }
+
+
+def _refuse_useless(report: BatchImport, named: Named, remedy: str) -> None:
+    """Raise InputError where every single line is of one kind that is of no use."""
+    if named.count and named.count == report.lines:
+        more = f"and {named.count - len(named.shown):,} more" * (named.count > len(named.shown))
+        raise InputError("\n".join(filter(None, [*named.shown, more, f"nothing stored; {remedy}"])))
 
 
 def _runs_of_folders(ledger: Ledger, paths: Sequence[Path]) -> set[str]:

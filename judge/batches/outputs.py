@@ -12,10 +12,12 @@ from judge.formats.lines import BadLine, read_lines
 def output_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     """Return the files to read: those named, and of folders the JSON Lines that are no requests.
 
-    Raises InputError for a folder without any.
+    Raises InputError for a folder without any and for a path that does not exist.
     """
     found: dict[Path, Path] = {}
     for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file; check the path")
         if not path.is_dir():
             found.setdefault(path.resolve(), path)
             continue

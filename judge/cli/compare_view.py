@@ -99,7 +99,7 @@ def _look(found: "JudgeComparison") -> list[str]:
     if look is None:
         return []
     again = ", repeated," if look.is_repeated else ""
-    of = f"look {look.number}{again} at the test split of this gold"
+    of = f"look {look.number}{again} at the votes on these test prompts"
     p = [couple.p_adjusted for couple in found.couples if couple.p_adjusted is not None]
     if look.looks == 1:
         return _wrapped(f"This is {of} ({many(look.prompts, 'test prompt')}).")

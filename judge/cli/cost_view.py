@@ -39,7 +39,7 @@ def estimate_lines(estimate: "Estimate", *, over: list[str]) -> list[str]:
             "         judging is estimated as if no two answers were alike and no pair were judged"
         )
     elif estimate.is_of_generating:
-        lines.append("         judging comes on top: judge cost says it once the pairs are written")
+        lines.append("         judging comes on top: judge cost says it, where a judge is set")
     return lines
 
 

@@ -85,8 +85,8 @@ def run_client(job: ClientJob) -> ClientRun:
         watch.intake_ended = time.perf_counter()
         note = progress.note_judgment
 
-        def note_judgment(judgment: Judgment, *, is_new_ask: bool = True) -> None:
-            note(judgment, is_new_ask=is_new_ask)
+        def note_judgment(judgment: Judgment, **told: bool) -> None:
+            note(judgment, **told)
             watch.last_stored = time.perf_counter()
             if job.prints_acks:
                 # One write a line, past every buffer: a killed process has said it or has not.
