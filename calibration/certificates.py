@@ -21,6 +21,8 @@ CLUSTERED = "Clopper-Pearson on the effective number of items, clustered by prom
 
 _POSTERIOR_BELOW = 30
 """Independent items from which a posterior tells nothing that the bound does not."""
+_FEWEST = 5
+"""Independent items below which a bound without a target says nothing."""
 _POWER = 0.8
 _METRICS = {
     "s1": "the votes (S1, ties included)",
@@ -153,7 +155,10 @@ def certificate_lines(certificate: Certificate, *, judge: str) -> list[str]:
     seen = f"{100 * certificate.value:.1f} % seen on {_basis(certificate)}"
     what = f"judge {judge} agrees with {_METRICS[certificate.metric]}"
     if certificate.target is None:
-        return [f"Certified: {what} at least {floor:.1f} % of the time ({level}).", f"{seen}."]
+        sure = f"With {100 * certificate.confidence:g} % confidence (one-sided)"
+        if (certificate.n_eff or 0.0) < _FEWEST:
+            return [f"No lower bound worth telling: {seen}."]
+        return [f"{sure} {what} at least {floor:.1f} % of the time.", f"{seen}."]
     head = f"{what} at least {100 * certificate.target:.10g} % of the time ({level})."
     lines = [f"{seen}; the lower bound is {floor:.1f} %."]
     if certificate.posterior is not None:

@@ -24,7 +24,8 @@ _TOKENS = ("input_tokens", "output_tokens")
 _REMEDIES = {
     Status.UNPARSED: "end the prompt in a plain order for the verdict's form, or take a model that "
     "follows it",
-    Status.TRUNCATED: "raise max_tokens of the judge; a judge that thinks first needs thousands",
+    Status.TRUNCATED: "give the judge more room: max_tokens for its reply, reasoning_tokens for "
+    "thinking, of which thousands are usual",
     Status.REFUSED: "take a model or an endpoint without this filter",
     Status.FAILED: "change what the endpoint objects to",
 }
@@ -86,6 +87,8 @@ def template_step(judge: ResolvedJudge, example: Rendered) -> Step:
         f"template {prompt.name}, digest {prompt.digest}: shows {', '.join(sorted(prompt.holes))}; "
         f"{'ties allowed' if prompt.allows_tie else 'no ties'}"
     )
+    if prompt.verdict_format is VerdictFormat.JSON:
+        found += f"; verdicts as JSON, the schema {'is' if judge.json_schema else 'is not'} sent"
     if prompt.criteria is not None:
         found += f"; {_criteria_words(prompt.criteria, rated=prompt.rated)}"
     if prompt.needs_reference:
@@ -255,6 +258,8 @@ def _circumstances(judgment: Judgment) -> str:
         parts.append(f"{judgment.latency_s:.2f} s")
     if judgment.finish_reason is not None:
         parts.append(f"finish reason {judgment.finish_reason}")
+    if judgment.reasoning:
+        parts.append(f"thinking of {len(judgment.reasoning):,} characters beside the reply")
     if judgment.attempts > 1:
         parts.append(f"{judgment.attempts} requests")
     return ", ".join(parts)

@@ -46,6 +46,10 @@ MODEL_OPTIONS = ("quantization", "revision", "tokenizer", "hf_overrides")
 """Options of an engine that make another model of it, so that its judgments are others."""
 
 
+FIELD_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
+"""A field of a request, or one in a table of it."""
+
+
 class Table(BaseModel):
     """Base of every table of the config file: frozen, and an unknown key is an error."""
 
@@ -70,6 +74,10 @@ class Endpoint(Table):
     """Fields merged into every request, for "vllm" its sampling parameters; part of a judgment's
     identity."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """Newer models of OpenAI refuse `max_tokens`."""
+    reasoning_tokens_field: Annotated[str, Field(pattern=FIELD_PATH)] | None = None
+    """Where a judge's reasoning_tokens are sent as a limit, such as thinking_token_budget (vLLM),
+    thinking_budget (DashScope) or reasoning.max_tokens (OpenRouter); None sends them nowhere."""
     max_in_flight: Annotated[Count, Field(le=4096)] = 64
     """Upper bound of the adaptive limit on requests in flight."""
     start_in_flight: Annotated[Count, Field(le=4096)] | None = None
@@ -172,17 +180,25 @@ class Judge(Table):
     """Built-in criteria's name or a path to a TOML file; None takes those of the prompt, if any."""
     orders: Literal["both"] = "both"
     temperature: Annotated[Number, Field(ge=0)] | None = 0.0
-    """None leaves it to the server, for models that refuse the parameter."""
+    """False or None leaves it to the server, for models that refuse the parameter."""
     top_p: Annotated[Number, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(strict=True)] | None = None
     max_tokens: Count = 1024
+    reasoning_effort: Name | None = None
+    """Such as minimal, low, medium or high; sent as it is, nothing where None."""
+    reasoning_tokens: Count | None = None
+    """Room for thinking, on top of max_tokens; also a limit on it where the endpoint names a
+    reasoning_tokens_field."""
+    json_schema: Annotated[bool, Field(strict=True)] | None = None
+    """Whether the schema of the verdict is sent, where the prompt wants JSON; None sends it, False
+    leaves it to the prompt, for endpoints that refuse it."""
     top_logprobs: Annotated[Count, Field(le=20)] | None = 20
     """Alternatives of each token to ask the probabilities of, where the prompt wants a letter and
     nothing else; false or None asks for none. Not part of a judgment's identity."""
     accept_above: Confidence | None = None
     """In a cascade: the confidence from which on this judge's labels are final."""
 
-    @field_validator("top_logprobs", mode="before")
+    @field_validator("top_logprobs", "temperature", mode="before")
     @classmethod
     def _false_is_none(cls, given: Any) -> Any:
         """TOML has no null."""
@@ -192,9 +208,14 @@ class Judge(Table):
     def display_name(self) -> str:
         return self.name or self.model
 
-    def sampling(self) -> dict[str, float | int]:
+    def sampling(self) -> dict[str, float | int | str]:
         """Return the sampling parameters that are sent, without `max_tokens`."""
-        given = {"temperature": self.temperature, "top_p": self.top_p, "seed": self.seed}
+        given = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "reasoning_effort": self.reasoning_effort,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
 

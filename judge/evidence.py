@@ -31,6 +31,7 @@ from judge.ledger.evidence import PairTexts, WholeReply, pair_texts, votes_about
 from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
 from judge.records import Message, preference_from
+from judge.trajectories import answer_text, answers_by_turn, message_text
 
 CHOSEN = 20
 MOST_PAIRS = 2000
@@ -160,7 +161,7 @@ def _cut(texts: PairTexts, most: int) -> tuple[PairTexts, PairEvidence]:
         row=0,
         pair_id=texts.pair_id,
         prompt_id=texts.prompt_id,
-        prompt=tuple(Turn(turn.role, excerpt(turn.content, most)) for turn in texts.prompt),
+        prompt=tuple(Turn(turn.role, excerpt(message_text(turn), most)) for turn in texts.prompt),
         first=_answer(texts.first, texts.first_model, most),
         second=_answer(texts.second, texts.second_model, most),
         label="",
@@ -175,7 +176,7 @@ def _cut(texts: PairTexts, most: int) -> tuple[PairTexts, PairEvidence]:
 
 
 def _answer(messages: Sequence[Message], model: str | None, most: int) -> AnswerEvidence:
-    answers = (message.content for message in messages if message.role == "assistant")
+    answers = (answer_text(answer) for answer in answers_by_turn(messages))
     return AnswerEvidence(tuple(excerpt(answer, most) for answer in answers), model)
 
 

@@ -31,6 +31,16 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
+def _temperatures(value: Any) -> Any:
+    """Return a list of temperatures; false is none at all, since TOML has no null."""
+    if value is False:
+        return ()
+    given = _as_list(value)
+    if not given:
+        raise ValueError("the list is empty; name a temperature, or false to send none")
+    return given
+
+
 def _without_repeats(values: tuple[T, ...]) -> tuple[T, ...]:
     for value in values:
         if values.count(value) > 1:
@@ -41,7 +51,7 @@ def _without_repeats(values: tuple[T, ...]) -> tuple[T, ...]:
 _OneOrMore = (BeforeValidator(_as_list), AfterValidator(_without_repeats))
 
 Temperatures = Annotated[
-    tuple[Annotated[Number, Field(ge=0)], ...], *_OneOrMore, Field(min_length=1)
+    tuple[Annotated[Number, Field(ge=0)], ...], BeforeValidator(_temperatures), *_OneOrMore[1:]
 ]
 Shares = Annotated[tuple[Annotated[Number, Field(gt=0, le=1)], ...], *_OneOrMore]
 TopKs = Annotated[tuple[Annotated[int, Field(strict=True, ge=-1)], ...], *_OneOrMore]
@@ -79,6 +89,7 @@ class Generator(Record):
     n: Count = 1
     """Candidates for each prompt, all variants together."""
     temperature: Temperatures = (1.0,)
+    """False sends none, for models that refuse the parameter."""
     top_p: Shares = ()
     top_k: TopKs = ()
     """Sent as `top_k`, which many servers know and OpenAI's does not; -1 is vLLM's "all"."""

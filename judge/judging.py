@@ -10,13 +10,19 @@ from judge.chat import ChatModel, ChatRequest, Reply
 from judge.config import Endpoint, Judge
 from judge.errors import ConfigError, EndpointError, ItemError
 from judge.identity import judge_key, judgment_id
+from judge.overlay import put
 from judge.reading import Read, parser_of, read_reply
 from judge.records import Judgment, Order, Status
 from judge.retry import Delivery, RetryPolicy
+from judge.tool_showing import shown_with_tools
+from judge.verdict_json import verdict_schema
 from prompts.errors import PromptError
 from prompts.loader import load_prompt
 from prompts.shown import Shown, conversation
 from prompts.template import JudgePrompt, Rendered, VerdictFormat
+
+_TOOLS = '"tool_'
+"""Stands in stored messages where tools are called or answer; inside a text, quotes are escaped."""
 
 LETTER_TOKENS = 8
 """Room for a verdict of one letter, what may stand around it, and the end."""
@@ -32,9 +38,13 @@ class ResolvedJudge:
     model: str
     prompt: JudgePrompt
     sampling: Mapping[str, Any]
+    """As it is sent, without `max_tokens`."""
     max_tokens: int
+    """The room of a reply, its thinking included."""
     top_logprobs: int | None = None
     """How many alternatives of each token to ask the probabilities of; None asks for none."""
+    json_schema: Mapping[str, Any] | None = None
+    """What the reply must follow, as the endpoint is told; None tells it nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +95,61 @@ def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
             f'judge "{judge.display_name}": max_tokens = 1 leaves no room to see that the reply '
             f"ends after its letter, so every one counts as cut; set max_tokens = {LETTER_TOKENS}"
         )
-    asked = {**judge.sampling(), "max_tokens": judge.max_tokens, **endpoint.asked}
+    is_json = prompt.verdict_format is VerdictFormat.JSON
+    if judge.json_schema is not None and not is_json:
+        raise ConfigError(
+            f'judge "{judge.display_name}": json_schema is for prompts whose verdict is JSON, and '
+            f'{judge.prompt} wants another; take prompt = "pair-json", or remove json_schema'
+        )
+    sampling = _sampling(judge, endpoint)
+    is_schema_left_out = is_json and judge.json_schema is False
+    asked = {
+        **sampling,
+        "max_tokens": judge.max_tokens,
+        "reasoning_tokens": judge.reasoning_tokens,
+        "json_schema": False if is_schema_left_out else None,
+        **endpoint.asked,
+    }
     return ResolvedJudge(
         judge_key=judge_key(judge.model, prompt.digest, asked),
         name=judge.display_name,
         endpoint=judge.endpoint,
         model=judge.model,
         prompt=prompt,
-        sampling=judge.sampling(),
-        max_tokens=judge.max_tokens,
+        sampling=sampling,
+        max_tokens=judge.max_tokens + (judge.reasoning_tokens or 0),
         top_logprobs=judge.top_logprobs if is_token else None,
+        json_schema=(
+            verdict_schema(allow_tie=prompt.allows_tie)
+            if is_json and not is_schema_left_out
+            else None
+        ),
     )
+
+
+def _sampling(judge: Judge, endpoint: Endpoint) -> dict[str, Any]:
+    """Return what is sent beside the prompt; ConfigError where two settings send one field."""
+    sampling: dict[str, Any] = judge.sampling()
+    field = endpoint.reasoning_tokens_field
+    if field is None or judge.reasoning_tokens is None:
+        return sampling
+    outermost = field.partition(".")[0]
+    if outermost in sampling or outermost in endpoint.extra_body:
+        raise ConfigError(
+            f'endpoint "{judge.endpoint}": reasoning_tokens_field = "{field}" sends {outermost}, '
+            "which another setting sends too; remove one of them"
+        )
+    put(sampling, field, judge.reasoning_tokens)
+    return sampling
 
 
 def shown_of(prompt_json: str, reference: str | None, first_json: str, second_json: str) -> Shown:
     """Return what a judge is shown, from messages as they are stored."""
     prompt = from_json(prompt_json)
-    first, second = _answers(first_json), _answers(second_json)
     references = () if reference is None else (reference,)
+    if any(_TOOLS in told for told in (prompt_json, first_json, second_json)):
+        return shown_with_tools(prompt, first_json, second_json, references)
+    first, second = _answers(first_json), _answers(second_json)
     if len(prompt) == 1:
         return Shown(prompt[0]["content"], first[0], second[0], references)
     return Shown(
@@ -168,6 +215,7 @@ def request_of(judge: ResolvedJudge, rendered: Rendered) -> ChatRequest:
         sampling=judge.sampling,
         max_tokens=judge.max_tokens,
         top_logprobs=judge.top_logprobs,
+        json_schema=judge.json_schema,
     )
 
 

@@ -142,7 +142,7 @@ def _to_certify(target: float, basis: Basis) -> Goal:
     expected = basis.expected
     if expected is None:
         raise ConfigError(
-            "the agreement to expect is not known; give expected, or a ledger with votes"
+            "the agreement to expect is not known; give --expected (expected=), or a ledger with votes"
         )
     goal = Goal("certify", target, expected, deff=basis.layout.deff)
     is_met = False

@@ -7,6 +7,7 @@ first pass that ranks the candidates.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from judge.config import Settings
 from judge.desk import Stop
@@ -24,8 +25,10 @@ from judge.ready_judges import resolved_judges
 from judge.records import Status
 from judge.rounds import BestWorstPairs, Contest, SwissPairs, first_pass_pairs
 from judge.run_identity import run_id, run_settings
-from judge.standings import standings_of
 from judge.waves import Ending
+
+if TYPE_CHECKING:
+    from judge.standings import Standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ async def _judge_best_against_worst(
     ranking = first_pass_settings(job.settings)
     source = first_pass_pairs(contest, lambda words: job.tell(f"first pass, {words}", ranking))
     first = await job.judge_source(source, generated, settings=ranking, words="first pass")
-    if not is_finished(first, job.stop):
+    if not may_go_on(first, job.stop):
         return first
     pairs = BestWorstPairs(contest, first.run_id)
     second = await job.judge_source(
@@ -147,16 +150,20 @@ async def _judge_best_against_worst(
         settings=second_pass_settings(job.settings),
         words="best against worst",
     )
-    standings = standings_of(job.ledger, contest, first.run_id, is_delivered=False)
+    standings = _standings(job, contest, first.run_id, is_delivered=False)
     return replace(
         second, generated=generated, standings=standings, ending=_left_out(pairs, second)
     )
 
 
-def is_finished(result: RunResult, stop: Stop) -> bool:
-    """Return whether all was asked and answered, so that the job may go on behind it."""
-    has_ended = result.cause is not None or stop.event.is_set()
-    return not has_ended and not result.progress.pending and result.is_whole
+def is_settled(result: RunResult) -> bool:
+    """Return whether all was asked and answered."""
+    return result.cause is None and not result.progress.pending and result.is_whole
+
+
+def may_go_on(result: RunResult, stop: Stop) -> bool:
+    """Return whether the job may go on behind a part of it."""
+    return is_settled(result) and not stop.event.is_set()
 
 
 def unjudged(generated: GenerateResult, settings: Settings) -> RunResult:
@@ -187,9 +194,9 @@ def source_run_id(input_: JobInput, source: PairSource, settings: Settings) -> s
 
 
 def _with_standings(job: PromptJob, result: RunResult, contest: Contest) -> RunResult:
-    if not is_finished(result, job.stop):
+    if not is_settled(result):
         return result
-    standings = standings_of(job.ledger, contest, result.run_id, is_delivered=True)
+    standings = _standings(job, contest, result.run_id, is_delivered=True)
     ending = None
     if standings.prompts and standings.undecided == standings.prompts:
         ending = Ending(
@@ -198,6 +205,12 @@ def _with_standings(job: PromptJob, result: RunResult, contest: Contest) -> RunR
             is_short=True,
         )
     return replace(result, standings=standings, ending=ending)
+
+
+def _standings(job: PromptJob, contest: Contest, run_id: str, *, is_delivered: bool) -> "Standings":
+    from judge.standings import standings_of  # numpy: only where there is something to rate
+
+    return standings_of(job.ledger, contest, run_id, is_delivered=is_delivered)
 
 
 def _left_out(pairs: BestWorstPairs, result: RunResult) -> Ending | None:

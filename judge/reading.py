@@ -24,6 +24,7 @@ from prompts.criteria import Criteria
 from prompts.template import VerdictFormat
 
 UNCLEAR = "the reply does not end in one clear verdict"
+_PERHAPS_THINKING = (Status.UNPARSED, Status.TRUNCATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,6 @@ def read_reply_text(
         return read
     flaw = flaw_of_thinking(text, reasoning, is_cut=finish_reason == "length")
     return read if flaw is None else replace(read, reason=flaw)
-
-
-_PERHAPS_THINKING = (Status.UNPARSED, Status.TRUNCATED)
 
 
 def _read(

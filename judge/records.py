@@ -85,11 +85,48 @@ def preference_from(verdict: Verdict, order: Order) -> Preference:
     return Preference.FIRST if verdict is first_was_shown_as else Preference.SECOND
 
 
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
+class FunctionCall(Record):
+    """What a model wants a tool to do."""
+
+    name: str
+    arguments: str
+    """As the model wrote them: JSON, or not."""
+
+
+class ToolCall(Record):
+    """One call of a tool in an assistant's message, as in a chat request."""
+
+    id: str | None = Field(default=None, exclude_if=_is_absent)
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
 class Message(Record):
-    """One turn of a conversation."""
+    """One turn of a conversation. What a plain message lacks is not written, so ids stay."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
+    """Empty where an assistant only calls tools."""
+    tool_calls: tuple[ToolCall, ...] | None = Field(default=None, exclude_if=_is_absent)
+    """An assistant's; never an empty list."""
+    tool_call_id: str | None = Field(default=None, exclude_if=_is_absent)
+    """The call that a tool's message answers."""
+    name: str | None = Field(default=None, exclude_if=_is_absent)
+    """The tool that a tool's message comes from."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it says nothing and only calls tools."""
+        return self.tool_calls is not None and not self.content
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The JSON object of the message, which reads back as an equal one."""
+        return self.model_dump(mode="json")
 
 
 class Prompt(Record):
@@ -103,15 +140,24 @@ class Prompt(Record):
 
 
 class Candidate(Record):
-    """One response to a prompt: the last turn, or one assistant message per user turn."""
+    """One response to a prompt: the last turn, or one assistant message per user turn.
+
+    Either may be an agent's: messages of the assistant and its tools. Those to several turns are
+    then parted by the prompt's user messages (`judge.trajectories`).
+    """
 
     messages: tuple[Message, ...]
     model: str | None = None
 
     @property
     def text(self) -> str:
-        """The answer as one text; the turns of a multi-turn answer are joined by a blank line."""
-        return "\n\n".join(m.content for m in self.messages if m.role == "assistant")
+        """The answer as one text; the turns of a multi-turn answer are joined by a blank line.
+
+        Of an agent, what it said: neither its calls nor their results.
+        """
+        return "\n\n".join(
+            m.content for m in self.messages if m.role == "assistant" and not m.is_silent
+        )
 
 
 class Pair(Record):

@@ -6,7 +6,7 @@ come from the seed and the prompt's id. So a job may end anywhere and go on ther
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, islice
+from itertools import combinations, islice, zip_longest
 from typing import Self
 
 from judge.generation import Slot
@@ -87,6 +87,8 @@ class SwissPairs:
     kind: str = ROUNDS_RUN
     on_round: Callable[[str], None] | None = None
     _words: str = ""
+    _selected: list[int] = field(default_factory=list)
+    """Rounds that are selected, prompt by prompt."""
 
     @property
     def identity(self) -> Mapping[str, object]:
@@ -96,17 +98,18 @@ class SwissPairs:
         """Select the pairs of all rounds that the labels lead to; return whether those are all."""
         is_last, of = True, 0
         reached: set[int] = set()
+        earlier, self._selected = [] if is_anew else self._selected, []
         with Selecting(ledger, run, is_anew=is_anew) as selecting:
-            for one in tournaments(ledger, self.contest, run):
+            for one, begun in zip_longest(tournaments(ledger, self.contest, run), earlier):
                 plan = one.schedule
                 is_last = is_last and plan.is_last
                 of = max(of, plan.of)
                 if not plan.is_over:
                     reached.add(len(plan.rounds))
-                # What is over is selected already, unless nothing is.
-                wanted = plan.rounds if is_anew else plan.rounds[-1:] * (not plan.is_over)
-                for meetings in wanted:
+                # More than one where a round is found judged: by another run, or before a retry.
+                for meetings in plan.rounds[begun or 0 :]:
                     selecting.add(one.pairs[meeting] for meeting in meetings)
+                self._selected.append(len(plan.rounds))
         self._words = _round_words(reached, of)
         return is_last
 

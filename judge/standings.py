@@ -126,5 +126,5 @@ def _ranking_row(
     }
 
 
-def _messages(messages: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    return [message.row for message in messages]

@@ -4,12 +4,13 @@ from judge.formats.judgments import GivenJudgment
 from judge.formats.mapped import MappedRow
 from judge.formats.tasks import Answer
 from judge.records import Pair, Vote
+from judge.trajectories import size_of
 
 
 def pair_chars(pair: Pair) -> int:
     """Return the length of the prompt, the reference and both answers, in characters."""
     told = (pair.prompt.messages, pair.first.messages, pair.second.messages)
-    texts = sum(len(message.content) for messages in told for message in messages)
+    texts = sum(size_of(messages) for messages in told)
     return texts + len(pair.prompt.reference or "")
 
 

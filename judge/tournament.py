@@ -9,10 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil, log2
 
-import numpy as np
-
-from calibration.bradley_terry import strengths
-
 HALF = 0.5
 MOST_STEPS = 2_000
 """Tries at pairing everyone, after which some sit out: the search may take exponentially many."""
@@ -130,6 +126,10 @@ def ranking(
     order = list(range(players))
     if players < 2:
         return order, [0.0] * players
+    import numpy as np  # heavy: only where something is ranked
+
+    from calibration.bradley_terry import strengths
+
     random.Random(f"{seed}\nranking").shuffle(order)
     # Rounded, so that equal strengths are not told apart by the last bit of a sum.
     found = [round(float(strength), 9) for strength in strengths(wins)]

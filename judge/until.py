@@ -24,9 +24,9 @@ from judge.pipeline import RunResult
 from judge.prompt_job import (
     PromptJob,
     contest_of,
-    is_finished,
     judge_candidates,
     judging_runs,
+    may_go_on,
     source_run_id,
     unjudged,
 )
@@ -128,7 +128,7 @@ class _Waves:
         pairs, usable = sum(result.outcomes.values()), usable_in(result.outcomes)
         barren = 0 if pairs > self._harvest.pairs else self._harvest.barren + self._added(reached)
         self._harvest, self._reached = Harvest(pairs, usable, barren), reached
-        if not is_finished(result, job.stop):
+        if not may_go_on(result, job.stop):
             self._end(self._stopped(result))
             return None
         return self._next(reached)

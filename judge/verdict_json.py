@@ -115,7 +115,9 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(number: str) -> None:
-    raise _NotAVerdictError(f"the reply holds the number {_quoted(number)}, and texts were asked for")
+    raise _NotAVerdictError(
+        f"the reply holds the number {_quoted(number)}, and texts were asked for"
+    )
 
 
 def _quoted(value: object) -> str:

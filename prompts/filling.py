@@ -35,7 +35,7 @@ def filling(hole: str, shown: Shown) -> str | Sequence[ChatMessage]:
             "two user turns with an answer to each are needed and the pair has "
             f"{', '.join(roles)}; judge it with a prompt for its turns, such as pair-multi-turn"
         )
-    return messages[2 * int(turn) - (2 if name == "question" else 1)]["content"]
+    return str(messages[2 * int(turn) - (2 if name == "question" else 1)]["content"])
 
 
 def _conversation(shown: Shown, *, side: str) -> Sequence[ChatMessage]:

@@ -1,18 +1,17 @@
 """What a judge is shown of one pair: the input that every template is filled from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prompts.errors import PromptError
 from prompts.neutralise import neutralise
+from prompts.steps import ChatMessage, steps
 
-ChatMessage = Mapping[str, str]
-"""`role` (system, user, assistant or tool) and `content`, as in a chat request."""
+__all__ = ["TURN_LAYOUT", "ChatMessage", "Shown", "conversation", "conversation_text"]
 
 TURN_LAYOUT = "turns/1"
-"""Name and version of the way a conversation is laid out; part of a template's digest."""
-
-_SPEAKERS = {"system": "System", "user": "User", "tool": "Tool"}
+"""Name and version of the way a conversation is laid out; part of a template's digest. Tool calls
+came later, and whatever holds none is laid out as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +41,18 @@ class Shown:
         )
 
 
-def conversation(prompt: Sequence[ChatMessage], answers: Sequence[str]) -> list[ChatMessage]:
+def conversation(
+    prompt: Sequence[ChatMessage], answers: Sequence[str | Sequence[ChatMessage]]
+) -> list[ChatMessage]:
     """Return the messages of `prompt` with one side's answers in their places.
 
     A single answer is the one to the last turn and what stands before it is shared context;
-    several answer one user message each. Raises PromptError for any other number.
+    several answer one user message each. An answer is a text, or the messages of an agent with
+    its tools. Raises PromptError for any other number.
     """
     turns = sum(message["role"] == "user" for message in prompt)
     if len(answers) == 1:
-        return [*prompt, _answer(answers[0])]
+        return [*prompt, *_answer(answers[0])]
     if len(answers) != turns:
         raise PromptError(
             f"conversation: {len(answers)} answers to {turns} user turns; "
@@ -61,32 +63,27 @@ def conversation(prompt: Sequence[ChatMessage], answers: Sequence[str]) -> list[
     for message in prompt:
         messages.append(message)
         if message["role"] == "user":
-            messages.append(_answer(next(left)))
+            messages += _answer(next(left))
     return messages
 
 
 def conversation_text(messages: Sequence[ChatMessage], assistant: str) -> tuple[str, int]:
     """Return a conversation as a block to show, and how many spots of it were neutralised.
 
-    Before each message stands a heading such as `[Turn 2: User]` or `[Turn 2: Assistant A]`, where
-    `assistant` is the letter; a turn begins with each user message.
+    Before each step stands a heading such as `[Turn 2: User]`, `[Turn 2: Assistant A]` or `[Turn
+    2: Tool, result of call 1: search]`, where `assistant` is the letter; a turn begins with each
+    user message.
     """
     parts: list[str] = []
-    turn = spots = 0
-    for message in messages:
-        role = message["role"]
-        turn += role == "user"
-        speaker = f"Assistant {assistant}" if role == "assistant" else _SPEAKERS.get(role)
-        if speaker is None:
-            raise PromptError(
-                f"conversation: unknown role {role!r}; the roles are assistant, system, tool, user"
-            )
-        text, rewritten = neutralise(message["content"])
+    spots = 0
+    for step in steps(messages):
+        is_assistant = step.speaker == "Assistant"
+        speaker = f"Assistant {assistant}" if is_assistant else step.speaker
+        text, rewritten = neutralise(step.text)
         spots += rewritten
-        # What stands before the user's first words, such as a system message, is part of turn 1.
-        parts.append(f"[Turn {max(turn, 1)}: {speaker}]\n{text}")
+        parts.append(f"[Turn {step.turn}: {speaker}{step.about}]\n{text}")
     return "\n\n".join(parts), spots
 
 
-def _answer(text: str) -> ChatMessage:
-    return {"role": "assistant", "content": text}
+def _answer(answer: str | Sequence[ChatMessage]) -> Sequence[ChatMessage]:
+    return [{"role": "assistant", "content": answer}] if isinstance(answer, str) else answer

@@ -1,22 +1,29 @@
 """What a run pays, over all its jobs: counted at the server, the ledger and the budget alike."""
 
-import asyncio
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import judge as api
+from judge.budget import Spending
 from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import BudgetExceeded, ConfigError
 from judge.ledger.runs import find_run
 from judge.ledger.spending import note_losses, noted_losses, stored_spending
 from judge.ledger.store import Ledger
-from judge.budget import Spending
 from judge.pricing import Price, estimate_tokens
-from tests.fakes import Scripted, Sent, completion, failure, rows, scripted_server, write_pairs
+from tests.fakes import (
+    Scripted,
+    Sent,
+    completion,
+    failure,
+    in_virtual_time,
+    rows,
+    scripted_server,
+    write_pairs,
+)
 
 PRICE = Price(input_per_million=100.0, output_per_million=1_000.0)
 MAX_TOKENS = 100
@@ -27,7 +34,9 @@ def usd(given: int, made: int) -> float:
     return (100 * given + 1_000 * made) / 1e6
 
 
-def told(base_url: str, *, price: Price | None = PRICE, timeout_s: float = 30.0, **run: object) -> Settings:
+def told(
+    base_url: str, *, price: Price | None = PRICE, timeout_s: float = 30.0, **run: object
+) -> Settings:
     return Settings(
         endpoints={
             "default": Endpoint(
@@ -111,7 +120,11 @@ async def test_every_job_of_a_run_draws_on_the_same_budget_until_it_is_spent(
 async def test_what_a_judgment_cost_is_stored_with_it_even_when_its_first_reply_was_cut(
     tmp_path: Path,
 ) -> None:
-    pairs, bill, ledger = write_pairs(tmp_path / "p.jsonl", 10), Bill(cut_share=0.5), tmp_path / "x.db"
+    pairs, bill, ledger = (
+        write_pairs(tmp_path / "p.jsonl", 10),
+        Bill(cut_share=0.5),
+        tmp_path / "x.db",
+    )
     async with scripted_server(bill) as server:
         await api.arun(pairs, settings=told(server.base_url), ledger=ledger, environ={})
         assert len(server.chats) > 20, "some were asked again"
@@ -147,6 +160,7 @@ async def test_a_price_that_changes_changes_nothing_that_was_paid(tmp_path: Path
 # What ends without a reply
 
 
+@in_virtual_time
 async def test_requests_without_a_reply_count_for_the_next_job_too(tmp_path: Path) -> None:
     pairs, ledger = write_pairs(tmp_path / "p.jsonl", 10), tmp_path / "x.db"
 
@@ -166,6 +180,7 @@ async def test_requests_without_a_reply_count_for_the_next_job_too(tmp_path: Pat
     assert "30 of 30 requests" in str(second.cause)
 
 
+@in_virtual_time
 async def test_time_outs_that_may_be_on_the_bill_use_up_the_budget_of_later_jobs(
     tmp_path: Path,
 ) -> None:
@@ -185,30 +200,18 @@ async def test_time_outs_that_may_be_on_the_bill_use_up_the_budget_of_later_jobs
     assert result.spent.usd == pytest.approx(loss["usd"])
 
 
+@in_virtual_time
 async def test_an_ask_given_up_twice_counts_all_of_its_requests(tmp_path: Path) -> None:
     pairs, ledger = write_pairs(tmp_path / "p.jsonl", 1), tmp_path / "x.db"
     async with scripted_server([failure(500)]) as server:
         settings = told(server.base_url, budget_requests=1_000)
-        tasks: list[Callable[[], object]] = []
         for _ in range(2):
-            stop = asyncio.create_task(_stop_after(server.chats, 4 + len(server.chats)))
-            from judge.desk import Stop
-
-            halt = Stop()
-            stop.add_done_callback(lambda _, halt=halt: halt.request())
-            result = await api.arun(pairs, settings=settings, ledger=ledger, stop=halt, environ={})
-            await stop
-        assert result.spent.requests == len(server.chats)
-        del tasks
+            result = await api.arun(pairs, settings=settings, ledger=ledger, environ={})
+            assert result.progress.pending == 2
+            assert result.spent.requests == len(server.chats)
+    assert sum(row["attempts"] for row in rows(ledger, "deferrals")) == len(server.chats)
     with Ledger(ledger, read_only=True) as reader:
-        run = find_run(reader, "latest")
-        stored = stored_spending(reader, run, {}) + noted_losses(reader, run.run_id)
-    assert stored.requests == len(server.chats)
-
-
-async def _stop_after(chats: list[Sent], count: int) -> None:
-    while len(chats) < count:
-        await asyncio.sleep(0.01)
+        assert stored_spending(reader, find_run(reader, "latest"), {}).requests == len(server.chats)
 
 
 def test_a_note_of_losses_replaces_the_one_before_and_goes_with_its_run(tmp_path: Path) -> None:

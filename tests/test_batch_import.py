@@ -335,6 +335,16 @@ def test_an_edited_prompt_still_reads_the_replies_of_its_former_self(tmp_path: P
     assert exported.stored[exported.ids[0]]["verdict"] == "tie"
 
 
+def test_edited_criteria_still_read_the_replies_of_their_former_self(tmp_path: Path) -> None:
+    criteria = tmp_path / "mine.toml"
+    criteria.write_text('name = "mine"\nprinciples = ["Prefer the shorter answer."]\n')
+    mine = Judge(model="m", prompt="pair-criteria", criteria=str(criteria))
+    exported = Exported(tmp_path, settings_for("http://127.0.0.1:9/v1", mine))
+    criteria.write_text('name = "mine"\nprinciples = ["Prefer the longer answer."]\n')
+    assert exported.take([replied(exported.ids[0])]).new == 1
+    assert exported.stored[exported.ids[0]]["verdict"] == "A"
+
+
 def test_a_prompt_that_is_gone_is_asked_for_and_nothing_is_stored(tmp_path: Path) -> None:
     template = tmp_path / "mine.toml"
     built_in = Path(judge.__file__).parents[1] / "prompts" / "templates" / "pair-tie.toml"

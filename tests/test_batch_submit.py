@@ -13,11 +13,11 @@ from pydantic import SecretStr
 
 import judge
 from judge.backends.openai_batches import OpenAIBatches
-from judge.batches.manifest import RequestFile, read_submissions
+from judge.batches.manifest import RequestFile, read_manifest, read_submissions
 from judge.batches.patience import ATTEMPTS, patiently
 from judge.batches.server import BatchState, BatchStatus
 from judge.batches.submitting import BatchFolder
-from judge.config import Endpoint, Settings
+from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import (
     AccountError,
     ConfigError,
@@ -28,8 +28,10 @@ from judge.errors import (
     TransientError,
     UnreachableError,
 )
+from judge.labels import Rule
+from judge.policies.rules import PolicyName
 from judge.simulator.server import Simulator, running_simulator
-from judge.simulator.settings import SimulatorSettings
+from judge.simulator.settings import MODEL, SimulatorSettings
 from tests.fakes import (
     Scripted,
     failure,
@@ -342,9 +344,14 @@ async def over(folder: Path, told: Settings) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_batch_ends_like_a_direct_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "prompt", ["pair-tie", "verdict", "pair-json", "pair-grades", "pair-ratings"]
+)
+async def test_a_batch_ends_like_a_direct_run(tmp_path: Path, prompt: str) -> None:
+    criteria = "quality" if prompt == "pair-ratings" else None
+    asked = Judge(model=MODEL, prompt=prompt, criteria=criteria, max_tokens=300)
     async with provider(reply_words=5, seed=4) as simulator:
-        told = settings_for(simulator.base_url)
+        told = settings_for(simulator.base_url, asked)
         folder = await asyncio.to_thread(exported, tmp_path, told)
         state, found = await judge.abatch_fetch(folder, settings=told, ledger=tmp_path / "l.db")
         assert (state.is_over, found) == (False, None)
@@ -352,7 +359,7 @@ async def test_a_batch_ends_like_a_direct_run(tmp_path: Path) -> None:
         await over(folder, told)
         state, found = await judge.abatch_fetch(folder, settings=told, ledger=tmp_path / "l.db")
         assert found is not None
-        assert (found.new, found.missing, found.foreign.count) == (10, 0, 0)
+        assert (found.new, found.missing, found.foreign.count, found.wanted) == (10, 0, 0, 0)
         again = (await judge.abatch_fetch(folder, settings=told, ledger=tmp_path / "l.db"))[1]
         assert again is not None
         assert (again.new, again.stored_before) == (0, 10)
@@ -361,12 +368,48 @@ async def test_a_batch_ends_like_a_direct_run(tmp_path: Path) -> None:
             tmp_path / "pairs.jsonl", settings=told, ledger=tmp_path / "direct.db"
         )
         assert simulator.stats.unique_bodies == batched.unique_bodies == 10
-    verdicts = [
-        {row["judgment_id"]: row["verdict"] for row in rows(tmp_path / name)}
-        for name in ("l.db", "direct.db")
-    ]
-    assert verdicts[0] == verdicts[1]
+    batch, alone = (facts(tmp_path / name) for name in ("l.db", "direct.db"))
+    assert batch == alone
+    assert any(row["verdict"] is not None for row in batch.values())
     assert direct.run_id == found.run_ids.pop()
+
+
+def facts(ledger: Path) -> dict[str, dict[str, Any]]:
+    """Return all that is known of each judgment but when and how fast it came."""
+    told = {"created_at", "latency_s"}
+    return {
+        row["judgment_id"]: {name: row[name] for name in row.keys() - told} for row in rows(ledger)
+    }
+
+
+async def test_what_a_cascade_wants_next_is_exported_after_the_first_answers(
+    tmp_path: Path,
+) -> None:
+    async with provider(reply_words=5, accuracy=0.6, shared_opinion=0.0) as simulator:
+        told = settings_for(simulator.base_url).model_copy(
+            update={
+                "judges": (
+                    Judge(model=MODEL, name="cheap", prompt="verdict", accept_above=0.9),
+                    Judge(model=MODEL, name="strong", max_tokens=300),
+                ),
+                "run": Run(policy=PolicyName.CASCADE, rule=Rule.SOFT),
+            }
+        )
+        folder = await asyncio.to_thread(exported, tmp_path, told)
+        first = {file.judges.popitem()[0] for file in read_manifest(folder).files}
+        assert first == {"cheap"}
+        await judge.abatch_submit(folder, settings=told)
+        await over(folder, told)
+        _, found = await judge.abatch_fetch(folder, settings=told, ledger=tmp_path / "l.db")
+        assert found is not None
+        assert found.missing == 0
+        assert found.wanted
+        then = await asyncio.to_thread(
+            judge.batch_export, tmp_path / "pairs.jsonl", tmp_path / "then",
+            settings=told, ledger=tmp_path / "l.db",
+        )  # fmt: skip
+    assert {name for file in then.files for name in file.judges} == {"strong"}
+    assert (then.requests, then.still_out) == (found.wanted, 0)
 
 
 async def test_an_expired_batch_is_fetched_and_the_rest_submitted_anew(tmp_path: Path) -> None:

@@ -300,11 +300,14 @@ def test_a_granted_certificate_names_its_target_and_basis() -> None:
     ]
 
 
-def test_without_a_target_the_bound_itself_is_certified() -> None:
+def test_without_a_target_the_bound_itself_is_told() -> None:
     found = gold(first(85, 100), np.arange(100), confidence=0.9)
     assert not found.is_granted
-    assert certificate_lines(found, judge="j")[0].endswith("at least 79.3 % of the time "
-        "(90 % confidence, one-sided).")  # fmt: skip
+    told = certificate_lines(found, judge="j")[0]
+    assert told.startswith("With 90 % confidence (one-sided) judge j agrees with")
+    assert told.endswith("at least 79.3 % of the time.")
+    few = gold(first(2, 3), np.arange(3), confidence=0.9)
+    assert certificate_lines(few, judge="j")[0].startswith("No lower bound worth telling: 66.7 %")
 
 
 def test_a_hopeless_target_is_said_to_be_one() -> None:

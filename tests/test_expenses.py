@@ -6,7 +6,7 @@ import pytest
 
 from calibration.report.columns import Expense
 from judge.audit import gather_in
-from judge.expenses import expenses_of, joint_expense
+from judge.expenses import expenses_of, joint_expense, usd_per_1000_labels
 from judge.identity import canonical
 from judge.ledger.intake import Given, add_pairs
 from judge.ledger.run_facts import ReplyTotals, reply_totals
@@ -14,13 +14,14 @@ from judge.ledger.runs import Run, RunJudge, begin_run, complete_run, find_run
 from judge.ledger.store import Ledger
 from judge.ledger.writer import INSERT_JUDGMENT
 from judge.policy import single_order
-from judge.pricing import Price
+from judge.pricing import Price, Usage
 from judge.records import Candidate, Judgment, Message, Order, Pair, Prompt, Status, Verdict
 
 STRONG = RunJudge("key-1", "strong", "model-1", "pair-tie", "digest-1", {})
 WEAK = RunJudge("key-2", "weak", "model-2", "pair-tie", "digest-2", {})
 
 PRICE = Price(input_per_million=2.0, output_per_million=5.0)
+MUCH = 1_000_000
 
 
 def said(role: str, text: str) -> tuple[Message, ...]:
@@ -105,7 +106,9 @@ def totals_of(ledger: Ledger) -> dict[str, ReplyTotals]:
 
 def test_tokens_and_seconds_add_up_and_money_that_nobody_told_is_unknown(tmp_path: Path) -> None:
     ledger = a_ledger(tmp_path, *(judgment(1, order) for order in Order))
-    assert totals_of(ledger) == {"key-1": ReplyTotals(2, None, 1.0, 200, 40)}
+    assert totals_of(ledger) == {
+        "key-1": ReplyTotals(2, 0.0, 1.0, 200, 40, unpriced=Usage(200, 40))
+    }
 
 
 def test_one_reply_without_a_count_makes_the_total_unknown(tmp_path: Path) -> None:
@@ -124,7 +127,9 @@ def test_an_unreadable_reply_costs_and_a_rejected_request_does_not(tmp_path: Pat
         rejected(1, Order.REVERSED, Status.FAILED),
         rejected(2, Order.FORWARD, Status.REFUSED),
     )
-    assert totals_of(ledger) == {"key-1": ReplyTotals(3, None, 0.5, 100, 20)}
+    assert totals_of(ledger) == {
+        "key-1": ReplyTotals(3, 0.0, 0.5, 100, 20, unpriced=Usage(100, 20))
+    }
 
 
 def test_with_one_order_only_what_was_asked_in_it_counts(tmp_path: Path) -> None:
@@ -152,12 +157,13 @@ def a_run(*judges: RunJudge) -> Run:
 @pytest.mark.parametrize(
     ("totals", "usd"),
     [
-        (ReplyTotals(2, None, 1.0, 1_000_000, 500_000), 4.5),
-        (ReplyTotals(2, 0.75, 1.0, 1_000_000, 500_000), 0.75),
-        (ReplyTotals(2, None, 1.0, None, 500_000), None),
+        (ReplyTotals(2, 0.0, 1.0, MUCH, 500_000, Usage(MUCH, 500_000)), 4.5),
+        (ReplyTotals(2, 0.75, 1.0, MUCH, 500_000), 0.75),
+        (ReplyTotals(2, 0.75, 1.0, 2 * MUCH, 500_000, Usage(MUCH, 0)), 2.75),
+        (ReplyTotals(2, 0.0, 1.0, None, 500_000, None), None),
     ],
 )
-def test_money_is_what_the_endpoint_told_or_else_that_of_the_tokens(
+def test_money_is_what_is_stored_and_beyond_that_the_price_of_the_tokens(
     totals: ReplyTotals, usd: float | None
 ) -> None:
     prices = {"model-1": PRICE}
@@ -167,15 +173,47 @@ def test_money_is_what_the_endpoint_told_or_else_that_of_the_tokens(
 
 
 def test_a_model_without_a_price_has_no_cost() -> None:
-    totals = {"key-2": ReplyTotals(1, None, 1.0, 100, 20)}
+    totals = {"key-2": ReplyTotals(1, 0.5, 1.0, 100, 20, Usage(100, 20))}
     found = expenses_of(a_run(STRONG, WEAK), totals, prices={"model-1": PRICE})
     assert found == {"key-2": Expense(1, None, 1.0, 100, 20)}
+
+
+def test_replies_stored_with_their_cost_and_those_without_add_up(tmp_path: Path) -> None:
+    ledger = a_ledger(
+        tmp_path,
+        judgment(1, Order.FORWARD, cost_usd=0.25),
+        judgment(1, Order.REVERSED, cached_tokens=60),
+        rejected(2, Order.FORWARD, Status.REFUSED),
+    )
+    [totals] = totals_of(ledger).values()
+    assert totals == ReplyTotals(3, 0.25, 1.0, 200, 40, unpriced=Usage(100, 20, 60))
+    cheaper = PRICE.model_copy(update={"cached_input_per_million": 0.5})
+    found = expenses_of(a_run(STRONG), {"key-1": totals}, prices={"model-1": cheaper})["key-1"]
+    assert found.usd == pytest.approx(0.25 + (40 * 2 + 60 * 0.5 + 20 * 5) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("expense", "outcomes", "usd"),
+    [
+        (Expense(4, 0.5, None, None, None), {"first": 3, "second": 2, "tie": 9}, 100.0),
+        (Expense(4, 0.5, None, None, None), {"tie": 9, "inconsistent": 1}, None),
+        (Expense(4, None, None, None, None), {"first": 3}, None),
+        (None, {"first": 3}, None),
+    ],
+)
+def test_a_usable_label_says_which_answer_is_better(
+    expense: Expense | None, outcomes: dict[str, int], usd: float | None
+) -> None:
+    assert usd_per_1000_labels(expense, outcomes) == usd
 
 
 def test_the_columns_of_a_run_carry_what_its_judges_took(tmp_path: Path) -> None:
     facts = [judgment(1, order, judge=judge) for judge in (STRONG, WEAK) for order in Order]
     with a_ledger(tmp_path, *facts, judges=(STRONG, WEAK)) as ledger:
         gathered = gather_in(ledger, find_run(ledger, "one"))
+        priced = gather_in(ledger, find_run(ledger, "one"), prices={"model-1": PRICE})
     strong, weak, panel = (judge.expense for judge in gathered.judges)
     assert strong == weak == Expense(2, None, 1.0, 200, 40)
     assert panel == Expense(4, None, 2.0, 400, 80)
+    usd = [judge.expense.usd for judge in priced.judges if judge.expense]
+    assert usd == [pytest.approx(600 / 1e6), None, None]

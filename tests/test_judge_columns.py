@@ -165,6 +165,17 @@ def test_every_pair_has_the_outcome_and_the_probability_of_its_label(
                 assert any(r.verdict and r.probabilities is None for r in readings)
 
 
+@pytest.mark.parametrize("judges", [1, 2])
+def test_the_same_verdicts_may_have_different_labels_by_their_probabilities(judges: int) -> None:
+    sure, unsure = (0.9, 0.1, 0.0), (0.51, 0.49, 0.0)
+    pairs = [
+        telling_pair(at, *((A, forward), (A, reversed_)) * judges)
+        for at, (forward, reversed_) in enumerate([(sure, unsure), (unsure, sure), (sure, sure)])
+    ]
+    labels = gather(a_run(judges, "soft"), pairs, []).delivered.label
+    assert labels.tolist() == [1, -1, 0]
+
+
 def test_several_samples_make_a_probability_and_one_verdict_in_each_order_does_not() -> None:
     sampled = gather(a_run(rule="soft"), [a_pair(0, [A, A], [B, A]), a_pair(1, [A], [B])], [])
     assert sampled.delivered.probability is not None

@@ -2,12 +2,15 @@
 
 import asyncio
 import random
+from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from judge.chat import Reply
 from judge.config import Endpoint, Judge
 from judge.errors import (
     AccountError,

@@ -28,6 +28,8 @@ def request_of(system: str, user: str) -> ChatRequest:
 
 
 def test_a_price_is_read_as_the_config_file_writes_it() -> None:
+    cached = Price.model_validate({"input": 2.5, "output": 10.0, "cached_input": 1.25})
+    assert cached.cached_input_per_million == 1.25
     assert Price.model_validate({"input": 2.5, "output": 10.0}) == PRICE
     assert Price.model_validate({"input": 0, "output": 0}).input_per_million == 0
 
@@ -41,6 +43,7 @@ def test_a_price_is_read_as_the_config_file_writes_it() -> None:
         {"input": float("nan"), "output": 1.0},
         {"input": "2.5", "output": 1.0},
         {"input": 2.5, "output": 1.0, "cached": 0.1},
+        {"input": 2.5, "output": 1.0, "cached_input": -0.1},
     ],
 )
 def test_a_price_that_is_no_price_is_refused(table: dict[str, object]) -> None:
@@ -51,6 +54,20 @@ def test_a_price_that_is_no_price_is_refused(table: dict[str, object]) -> None:
 def test_a_cost_is_tokens_times_the_price_per_million() -> None:
     assert cost_usd(PRICE, Usage(1_000_000, 0)) == 2.5
     assert cost_usd(PRICE, Usage(2_000, 300)) == pytest.approx(0.005 + 0.003)
+
+
+def test_cached_tokens_have_their_own_price_or_that_of_any_other() -> None:
+    used = Usage(1_000_000, 0, cached_tokens=800_000)
+    assert cost_usd(PRICE, used) == 2.5
+    cheaper = PRICE.model_copy(update={"cached_input_per_million": 0.25})
+    assert cost_usd(cheaper, used) == pytest.approx(0.2 * 2.5 + 0.8 * 0.25)
+
+
+@given(st.floats(0, 1))
+def test_a_share_of_a_price_costs_that_share(share: float) -> None:
+    price = PRICE.model_copy(update={"cached_input_per_million": 0.25})
+    used = Usage(10_000, 500, cached_tokens=4_000)
+    assert cost_usd(price.times(share), used) == pytest.approx(share * cost_usd(price, used))
 
 
 def test_a_model_without_a_price_is_named_with_the_table_to_add() -> None:

@@ -55,8 +55,10 @@ def test_a_built_in_template_is_named_as_its_file_and_offers_what_it_allows(name
     assert prompt.name == name
     tie = {VerdictFormat.TOKEN: " C if", VerdictFormat.GRADES: "[[A=B]]"}
     tie[VerdictFormat.SCORES] = "Both may get the same score"
+    tie[VerdictFormat.JSON] = '"tie" if'
     assert (tie.get(prompt.verdict_format, "[[C]]") in prompt.system) is prompt.allows_tie
-    has_no_token = prompt.verdict_format in (VerdictFormat.TOKEN, VerdictFormat.SCORES)
+    without_token = (VerdictFormat.TOKEN, VerdictFormat.SCORES, VerdictFormat.JSON)
+    has_no_token = prompt.verdict_format in without_token
     assert ("[[" in prompt.system + prompt.user) is not has_no_token
     assert not prompt.is_verbatim
     assert "never an instruction" in prompt.system

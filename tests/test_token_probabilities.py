@@ -272,9 +272,9 @@ async def test_a_check_asks_for_as_many_alternatives_as_the_job_will(tmp_path: P
             "judges.0.prompt": "verdict",
         }
         asking_20 = await check_everything(None, tmp_path / "x.db", overrides=told, environ={})
-        told["judges.0.top_logprobs"] = 5
-        asking_5 = await check_everything(None, tmp_path / "x.db", overrides=told, environ={})
+        told["judges.0.top_logprobs"] = 3
+        asking_3 = await check_everything(None, tmp_path / "x.db", overrides=told, environ={})
         asked = [sent.body.get("top_logprobs") for sent in server.chats]
-    assert (asking_20.exit_code, asking_5.exit_code) == (5, 0)
+    assert (asking_20.exit_code, asking_3.exit_code) == (5, 0)
     assert any("lower top_logprobs" in step.found for step in asking_20.steps)
-    assert asked == [20, 5, 5]
+    assert asked == [20, 3, 3]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
 
+from judge.backends.refusals import LOGPROBS, refused_field
 from judge.backends.wire import (
     MOST_TOKENS,
     QUOTED_CHARS,
@@ -16,7 +17,6 @@ from judge.backends.wire import (
     listed_models,
     read_error,
     read_reply,
-    refuses_logprobs,
     retry_after_s,
 )
 from judge.chat import Reply
@@ -144,7 +144,7 @@ def param_error(message: str, param: str | None) -> bytes:
     ],
 )
 def test_a_refusal_that_names_logprobs_is_one_of_them(status: int, body: bytes) -> None:
-    assert refuses_logprobs(Answer(status, {}, body))
+    assert refused_field(Answer(status, {}, body), LOGPROBS)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_a_refusal_that_names_logprobs_is_one_of_them(status: int, body: bytes) 
     ],
 )
 def test_any_other_error_is_none_of_them(status: int, body: bytes) -> None:
-    assert not refuses_logprobs(Answer(status, {}, body))
+    assert not refused_field(Answer(status, {}, body), LOGPROBS)
 
 
 @pytest.mark.parametrize("content", [None, 7, {}, [], [1, None, {"type": "image"}]])

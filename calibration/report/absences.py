@@ -1,11 +1,11 @@
 """Which figures are missing from a report, grouped by the reason."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 
 from calibration.intervals import ONE_CLUSTER
 from calibration.report.model import Report
-from calibration.strata import MIN_PROMPTS, MIN_VOTES, TOO_FEW
+from calibration.strata import MIN_PROMPTS, MIN_VOTES
 
 Path = tuple[str, ...]
 
@@ -22,7 +22,7 @@ def absences(report: Report) -> Iterator[str]:
         if not report.votes.votes and not _needs_no_votes(path):
             continue  # told in one line below, for all of them
         why = estimate.why or ""
-        if why.startswith(TOO_FEW):
+        if _is_of_a_part(path):
             small += 1
         else:
             absent.setdefault((estimate.value is None, why), []).append(path)
@@ -46,21 +46,30 @@ def _needs_no_votes(path: Path) -> bool:
     return path[0] == "judges" and path[2] in _WITHOUT_VOTES
 
 
+def _is_of_a_part(path: Path) -> bool:
+    """Whether a figure is of one part of the pairs, or of one annotator."""
+    return path[2:3] == ("strata",) or path[:2] == ("ceiling", "annotators")
+
+
 def _merged(report: Report, paths: list[Path]) -> list[str]:
     """Name a group of figures once where all of it is missing, and no single figure twice.
 
-    The name of the only judge goes without saying.
+    What every judge lacks is named without the judges.
     """
     every = Counter(group for path, _ in report.figures() for group in _groups(path))
     found = Counter(group for path in paths for group in _groups(path))
     whole = (
         next(group for group in _groups(path) if found[group] == every[group]) for path in paths
     )
-    alone = len(report.judges) == 1
-    named = (
-        group[2:] if alone and len(group) > 2 and group[0] == "judges" else group for group in whole
-    )
-    return list(dict.fromkeys(".".join(group) for group in named))
+    groups = dict.fromkeys(whole)
+    return list(dict.fromkeys(_named(group, groups, list(report.judges)) for group in groups))
+
+
+def _named(group: Path, groups: Container[Path], judges: Sequence[str]) -> str:
+    if group[0] != "judges" or len(group) < 3:
+        return ".".join(group)
+    everyone = all(("judges", judge, *group[2:]) in groups for judge in judges)
+    return ".".join(group[2:] if everyone else group)
 
 
 def _groups(path: Path) -> list[Path]:

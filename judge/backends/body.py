@@ -8,6 +8,9 @@ from typing import Any
 from judge.chat import ChatRequest
 from judge.config import Endpoint
 
+SCHEMA_NAME = "verdict"
+"""Endpoints want one; it has no meaning."""
+
 
 def chat_body(request: ChatRequest, endpoint: Endpoint) -> dict[str, Any]:
     """Return the body of a chat completion request, ready to be written as JSON."""
@@ -17,6 +20,7 @@ def chat_body(request: ChatRequest, endpoint: Endpoint) -> dict[str, Any]:
         **request.sampling,
         endpoint.max_tokens_field: request.max_tokens,
         **_logprobs(request),
+        **_structure(request),
         **endpoint.extra_body,
     }
 
@@ -25,6 +29,13 @@ def _logprobs(request: ChatRequest) -> dict[str, Any]:
     if request.top_logprobs is None:
         return {}
     return {"logprobs": True, "top_logprobs": request.top_logprobs}
+
+
+def _structure(request: ChatRequest) -> dict[str, Any]:
+    if request.json_schema is None:
+        return {}
+    schema = {"name": SCHEMA_NAME, "strict": True, "schema": request.json_schema}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}
 
 
 def _messages(request: ChatRequest) -> list[dict[str, str]]:

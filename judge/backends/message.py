@@ -10,7 +10,7 @@ from typing import Any
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
 """Gateways send the same thinking under several of these names; the first that holds any counts."""
-_THINKING = frozenset({"thinking", "reasoning", "redacted_thinking", "summary"})
+_THINKING = frozenset({"thinking", "reasoning", "redacted_thinking"})
 _INNER = ("text", "thinking", "reasoning", "summary", "content")
 _DEEPEST = 3
 

@@ -224,7 +224,8 @@ async def _read_bounded(response: aiohttp.ClientResponse, where: str) -> bytes:
         if size > MAX_REPLY_BYTES:
             response.close()
             raise TransientError(
-                f"{where}: the answer is longer than {MAX_REPLY_BYTES // 2**20} MiB",
+                f"{where}: the answer is longer than {MAX_REPLY_BYTES // 2**20} MiB; lower "
+                "max_tokens, or top_logprobs of a judge that thinks at length",
                 kind="endless answer",
             )
         parts.append(part)

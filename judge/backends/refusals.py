@@ -29,7 +29,8 @@ _REJECTS = re.compile(
     r"unsupported|(?:not|n't)(?: \w+){0,2} (?:support|allow|permit|accept|available|enabled"
     r"|configured|recogni[sz]ed|known)|unavailable|unknown|unrecogni[sz]ed|unexpected"
     r"|extra (?:inputs?|fields?)|forbidden|deprecated|invalid (?:param|field|argument)"
-    r"|only the default|\buse '?max_",
+    r"|only the default|may only be|cannot (?:both )?be (?:used|set|specified)|must be omitted"
+    r"|\buse '?max_",
     re.IGNORECASE,
 )
 """What is too large or too long is not rejected as such: another item may fit."""

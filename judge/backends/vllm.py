@@ -20,6 +20,7 @@ from judge.errors import ItemError, TransientError
 
 TEMPLATE_FIELDS = ("chat_template", "chat_template_kwargs")
 """Fields of extra_body that are the chat template's, by the names that `vllm serve` gives them."""
+EFFORT = "reasoning_effort"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +92,14 @@ class VLLMChat:
         Raises ConfigError for a sampling parameter in extra_body that the engine does not have.
         """
         greeting = [{"role": "user", "content": "Hello"}]
-        tokens = await self._tokens(greeting)
+        tokens = await self._tokens(greeting, self._template)
         sampling = {**self._extra, "max_tokens": 1, "logprobs": 1}
         await self._engine.generate(tokens, sampling, f"{self._name}-warm-up")
 
     async def complete(self, request: ChatRequest) -> Reply:
         """Return the reply; raises as `ChatModel.complete` says."""
         started = time.perf_counter()
-        tokens = await self._tokens(messages_of(request))
+        tokens = await self._tokens(messages_of(request), self._template | effort_of(request))
         room = self._engine.context_tokens - len(tokens)
         if room < 1:
             raise ItemError(
@@ -125,11 +126,11 @@ class VLLMChat:
         self._tokenizing.shutdown(cancel_futures=True)
         await asyncio.to_thread(self._engine.shutdown)
 
-    async def _tokens(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+    async def _tokens(
+        self, messages: Sequence[Mapping[str, str]], template: Mapping[str, Any]
+    ) -> list[int]:
         loop, engine = asyncio.get_running_loop(), self._engine
-        return await loop.run_in_executor(
-            self._tokenizing, engine.tokens_of, messages, self._template
-        )
+        return await loop.run_in_executor(self._tokenizing, engine.tokens_of, messages, template)
 
 
 def split_extra(extra_body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -141,10 +142,16 @@ def split_extra(extra_body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str
     return sampling, template
 
 
-def messages_of(request: ChatRequest) -> list[dict[str, str]]:
+def effort_of(request: ChatRequest) -> dict[str, Any]:
+    """Return how hard a request wants to be thought about, which is the chat template's to say."""
+    asked = request.sampling
+    return {EFFORT: asked[EFFORT]} if EFFORT in asked else {}
+
+
+def messages_of(request: ChatRequest) -> list[dict[str, Any]]:
     """Return the conversation of a request, as chat templates take it."""
     if request.conversation:
-        return [{"role": m.role, "content": m.content} for m in request.conversation]
+        return [message.row for message in request.conversation]
     user = {"role": "user", "content": request.user}
     return [{"role": "system", "content": request.system}, user] if request.system else [user]
 
@@ -157,7 +164,8 @@ def sampling_of(
     What the request says goes before the model's `defaults`, and `extra` before both, as it does
     at an address. A structured output that the request needs goes before one of `extra`.
     """
-    sampling = {**defaults, **request.sampling, **extra}
+    asked = {name: value for name, value in request.sampling.items() if name != EFFORT}
+    sampling = {**defaults, **asked, **extra}
     sampling["max_tokens"] = min(request.max_tokens, room)
     if request.top_logprobs is not None:
         chosen = extra.get("logprob_token_ids")  # these alone are told of, and exactly

@@ -5,8 +5,11 @@ Its API moves between versions: what is used of it is here, and its errors becom
 
 import gc
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
+from multiprocessing import resource_tracker
 from typing import Any
 
 from pydantic import ValidationError
@@ -61,11 +64,26 @@ def start_engine(name: str, endpoint: Endpoint, model: str) -> "VLLMEngine":
 
     try:
         arguments = AsyncEngineArgs(**{**DEFAULTS, **endpoint.options, "model": model})
-        return VLLMEngine(name, AsyncLLM.from_engine_args(arguments))
+        with _deaf_to_interrupts():
+            return VLLMEngine(name, AsyncLLM.from_engine_args(arguments))
     except Exception as error:  # whatever a driver, a checkpoint or a start-up process raises
         raise ConfigError(
             f'endpoint "{name}": vLLM could not load "{model}": {_cause(error)}; {_remedy(error)}'
         ) from error
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: what is in flight is to be finished and stored.
+
+    They inherit what this thread blocks; whoever started them ends them.
+    """
+    resource_tracker.ensure_running()  # started later, it would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def installed_version(name: str, endpoint: Endpoint) -> str:

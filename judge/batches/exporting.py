@@ -10,6 +10,7 @@ from secrets import token_hex
 
 from pydantic_core import to_json
 
+from judge.ask_order import side_by_side
 from judge.asking import missing_asks
 from judge.backends.body import chat_body
 from judge.batches.cutting import RequestFiles
@@ -30,8 +31,10 @@ from judge.ledger.batches import (
 )
 from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
-from judge.ledger.work import count_answered, work_page
+from judge.ledger.work import work_page
 from judge.pipeline import JobInput, prepare_run
+from judge.policies.choice import policy_of
+from judge.policy_counts import count_asks
 from judge.ready_judges import resolved_judges
 from judge.records import Judgment, Reading, Status
 from prompts.errors import PromptError
@@ -81,7 +84,7 @@ def export_batch(
     _check_free(out)
     with Ledger(ledger_path) as ledger:
         run, intake = prepare_run(ledger, job, settings, list(judges.values()))
-        before = count_answered(ledger, run.run_id, run.judge_keys, one_order=run.one_order)
+        before = count_asks(ledger, run).answered
         export = BatchExport(token_hex(8), run.run_id, str(out.resolve()), {}, _now())
         with _folder_to_be(out) as partial:
             export = replace(
@@ -97,7 +100,7 @@ def export_batch(
             folder=out if written.files else None,
             files=written.files,
             intake=intake,
-            stored=sum(before.values()),
+            stored=before,
             unaskable=written.unaskable,
             too_long=written.too_long,
             still_out=written.still_out,
@@ -164,16 +167,20 @@ def _ask_pages(
 
     With each stands whether it was asked before and its reply cut.
     """
+    policy = policy_of(run.settings, run.judge_keys)
     after = -1
     while page := work_page(
         ledger, run.run_id, list(judges), after=after, page_size=PAGE, one_order=run.one_order
     ):
         after = page[-1].position
-        yield [
-            (ask, _was_cut(ask, item.answered))
+        answered = {item.content.content_id: item.answered for item in page}
+        asks = [
+            ask
             for item in page
-            for ask in missing_asks(item, judges, run, retry=retry)
+            for ask in missing_asks(item, judges, run, retry=retry, policy=policy)
         ]
+        # An engine that works through the file reuses what neighbours share.
+        yield [(ask, _was_cut(ask, answered[ask.content_id])) for ask in side_by_side(asks)]
 
 
 def _was_cut(ask: Ask, answered: Sequence[Reading]) -> bool:

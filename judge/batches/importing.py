@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from judge.batches.judges import reading_judge
+from judge.batches.judges import reading_judge, refused_request
 from judge.batches.lines import BatchLine, outcome_of, parse_line
 from judge.batches.manifest import find_manifest
 from judge.batches.outputs import output_files
@@ -32,6 +32,7 @@ from judge.ledger.batches import (
 )
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
+from judge.policy_counts import count_asks
 from judge.records import Judgment
 
 PAGE = 500
@@ -72,7 +73,8 @@ def import_batch(
         report.run_ids |= _runs_of_folders(ledger, paths)
         report.missing = count_missing(ledger, sorted(report.run_ids))
         if len(report.run_ids) == 1:
-            report.source = find_run(ledger, *report.run_ids).source
+            run = find_run(ledger, *report.run_ids)
+            report.source, report.wanted = run.source, count_asks(ledger, run).open
     return report
 
 
@@ -185,6 +187,9 @@ class _Importer:
             where=judge.endpoint,
             accept_missing_finish_reason=endpoint.accept_missing_finish_reason,
         )
+        if isinstance(outcome, ItemError) and line.answer is not None:
+            # A field that is refused is none of the item's, so the ask stays pending.
+            outcome = refused_request(line.answer, judge, endpoint) or outcome
         if isinstance(outcome, EndpointError) and not isinstance(outcome, ItemError):
             return outcome, None
         asked = Asked(ask.content_id, judge, ask.order, ask.sample)

@@ -5,12 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from judge.backends.body import chat_body
+from judge.backends.refusals import refusal_of
+from judge.backends.wire import Answer
 from judge.config import Endpoint, Judge, Settings
-from judge.errors import ConfigError, EvenhandError
-from judge.judging import ResolvedJudge, resolve_judge
+from judge.errors import AccountError, ConfigError, EvenhandError
+from judge.judging import ResolvedJudge, request_of, resolve_judge
 from judge.ledger.batches import BatchExport
+from prompts.template import Rendered
 
 PROMPTS = "prompts"
+_FILES = ("prompt", "criteria")
+"""Settings of a judge that may be the path of a file."""
 _SECRET = {"headers", "api_key_env"}
 """Of an endpoint: never written down, and of no use for reading a reply."""
 
@@ -20,8 +26,8 @@ def noted_judges(
 ) -> dict[str, Any]:
     """Return judge key -> what its replies are read by, as JSON.
 
-    A prompt of the user's own is copied into the folder `written`, which will be called `kept`:
-    the template may be edited before the replies come back.
+    A prompt or criteria of the user's own are copied into the folder `written`, which will be
+    called `kept`: they may be edited before the replies come back.
     """
     noted = {}
     for judge in settings.judges:
@@ -29,17 +35,18 @@ def noted_judges(
         key = resolve_judge(judge, endpoint).judge_key
         if key not in judges:
             continue
-        file, mark, name = judge.prompt.partition("#")
-        copy = None
-        if Path(file).is_file() and Path(file).suffix:
-            target = f"{key[:12]}{Path(file).suffix}"
-            (written / PROMPTS).mkdir(exist_ok=True)
-            shutil.copyfile(file, written / PROMPTS / target)
-            copy = f"{kept / PROMPTS / target}{mark}{name}"
+        copies = {}
+        for setting in _FILES:
+            file, mark, name = (getattr(judge, setting) or "").partition("#")
+            if Path(file).is_file() and Path(file).suffix:
+                target = f"{key[:12]}-{setting}{Path(file).suffix}"
+                (written / PROMPTS).mkdir(exist_ok=True)
+                shutil.copyfile(file, written / PROMPTS / target)
+                copies[setting] = f"{kept / PROMPTS / target}{mark}{name}"
         noted[key] = {
             "judge": judge.model_dump(mode="json", exclude_defaults=True),
             "endpoint": endpoint.model_dump(mode="json", exclude_defaults=True, exclude=_SECRET),
-            "prompt": copy,
+            "copies": copies,
         }
     return noted
 
@@ -50,7 +57,7 @@ def reading_judge(
     """Return a judge of an export as it was asked, with its endpoint.
 
     It is looked for in the settings, where given, and in what the export noted. Raises ConfigError
-    where neither has it any more, such as after its prompt was edited.
+    where neither has it any more, such as after its prompt was edited and its copy lost.
     """
     causes = []
     for judge, endpoint in _candidates(export, judge_key, settings):
@@ -68,6 +75,14 @@ def reading_judge(
     )
 
 
+def refused_request(
+    answer: Answer, judge: ResolvedJudge, endpoint: Endpoint
+) -> AccountError | None:
+    """Return the error where an answer refuses how the judge is asked, not what about."""
+    body = chat_body(request_of(judge, Rendered("", "", 0)), endpoint)
+    return refusal_of(answer, body, where=judge.endpoint, extra=endpoint.extra_body)
+
+
 def _candidates(
     export: BatchExport, judge_key: str, settings: Settings | None
 ) -> Iterator[tuple[Judge, Endpoint]]:
@@ -76,8 +91,7 @@ def _candidates(
         judge = Judge.model_validate(noted["judge"])
         endpoint = Endpoint.model_validate(noted["endpoint"])
         yield judge, endpoint
-        if noted["prompt"] is not None:
-            yield judge.model_copy(update={"prompt": noted["prompt"]}), endpoint
+        yield judge.model_copy(update=noted["copies"]), endpoint
     for given in settings.judges if settings else ():
         yield given, settings.endpoint_of(given) if settings else Endpoint()
 

@@ -54,6 +54,8 @@ class BatchImport:
     run_ids: set[str] = field(default_factory=set)
     missing: int = 0
     """Asks of those runs that stand in batch files and have no judgment yet."""
+    wanted: int | None = None
+    """Asks that the run wants now, exported or not, where there is one run only."""
     source: str | None = None
     """The input of the run, where there is one run only."""
 

@@ -17,6 +17,7 @@ from judge.api.batch import (
 )
 from judge.cli.batch_view import (
     export_lines,
+    export_warnings,
     found_lines,
     import_lines,
     import_warnings,
@@ -97,7 +98,7 @@ def export_command(
         on_requests=count,
     )
     talk.clear()
-    for line in intake_lines(done.intake):
+    for line in (*intake_lines(done.intake), *export_warnings(done)):
         talk.warn(line)
     talk.say("\n".join(export_lines(done, resolved, ledger=ledger)))
     return 0

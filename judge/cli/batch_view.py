@@ -18,8 +18,8 @@ from judge.config import Settings
 MEGABYTE = 1_000_000
 
 
-def export_lines(done: Export, settings: Settings, *, ledger: Path) -> list[str]:
-    """Return what was written, what was left out and why, and what to do next."""
+def export_warnings(done: Export) -> list[str]:
+    """Return what is not as one may have expected."""
     lines: list[str] = []
     if done.still_out:
         lines.append(
@@ -36,15 +36,20 @@ def export_lines(done: Export, settings: Settings, *, ledger: Path) -> list[str]
             f"warning: {many(done.too_long, 'ask')} longer than a whole file may be stay pending; "
             "raise batching.max_bytes, or judge them with judge run"
         )
+    return lines
+
+
+def export_lines(done: Export, settings: Settings, *, ledger: Path) -> list[str]:
+    """Return what was written, and what to do next."""
     size = _size(sum(file.bytes for file in done.files))
     before = f"{done.stored:,} answered before"
     if done.folder is None:
-        return [*lines, f"requests  none: run {done.run_id} lacks nothing to write; {before}"]
+        return [f"requests  none: run {done.run_id} lacks nothing to write; {before}"]
     folder = shlex.quote(str(done.folder))
-    lines.append(
+    lines = [
         f"requests  {done.requests:,} of run {done.run_id} in {many(len(done.files), 'file')}, "
         f"{size}; {before}"
-    )
+    ]
     lines += [
         f"file      {done.folder / file.name}: {many(file.requests, 'request')} for {file.model} "
         f"at {file.endpoint}, {_size(file.bytes)}"
@@ -108,10 +113,14 @@ def import_lines(found: BatchImport) -> list[str]:
 def next_lines(found: BatchImport, *, ledger: Path) -> list[str]:
     """Return what to do after an import."""
     at = f"--ledger {shlex.quote(str(ledger))}"
-    if not found.missing:
+    wanted = found.missing if found.wanted is None else found.wanted
+    if not wanted:
         return [f"next      judge agree {at}"] if found.run_ids else []
     source = shlex.quote(found.source or "INPUT")
-    return [f"next      what is missing, and only that: judge batch export {source} --out NEW {at}"]
+    asks = "what is missing, and only that"
+    if wanted != found.missing:
+        asks = f"the {many(wanted, 'ask')} that the run wants now"
+    return [f"next      {asks}: judge batch export {source} --out NEW {at}"]
 
 
 def state_lines(state: FolderState) -> list[str]:

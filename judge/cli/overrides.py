@@ -78,6 +78,10 @@ class SettingFlags(AskingFlags):
     """Prompt of the first judge: pair-tie, pair or a path to a TOML file."""
     criteria: str | None = None
     """Criteria of the first judge, for a prompt with $criteria: a built-in name or a TOML file."""
+    reasoning_effort: str | None = None
+    """How hard the first judge thinks, such as low or high; sent as it is."""
+    reasoning_tokens: int | None = None
+    """Room for the first judge's thinking, on top of its max_tokens."""
     rule: Rule | None = None
     """How the two orders of a pair become one label."""
     until: int | None = None
@@ -93,6 +97,8 @@ class SettingFlags(AskingFlags):
             **asked,
             "judges.0.prompt": self.prompt,
             "judges.0.criteria": self.criteria,
+            "judges.0.reasoning_effort": self.reasoning_effort,
+            "judges.0.reasoning_tokens": self.reasoning_tokens,
             "run.rule": self.rule,
             "run.until": self.until,
             "run.policy": self.policy,

@@ -39,7 +39,7 @@ def _present(present: "PresentGold", plan: "Plan") -> str:
         return f"Present gold: nothing to say of judge {judge}: {present.agreement.why}."
     each = present.labels / present.pairs
     worth = "" if present.worth is None else f", worth {present.worth:,.0f} independent ones"
-    icc = "" if plan.icc is None else f", ICC {plan.icc:.2f}"
+    icc = "" if plan.icc is None else f", ICC {min(plan.icc, 1.0):.2f}"
     return (
         f"Present gold: {present.labels:,} labels on {present.pairs:,} pairs of "
         f"{present.prompts:,} prompts ({each:.1f} a pair){worth}; judge {judge} agrees with "

@@ -1,8 +1,12 @@
 """The words for what rounds of judging led to: how generators stand, and why a job ended. Pure."""
 
+from typing import TYPE_CHECKING
+
 from judge.cli.visible import on_one_line
 from judge.pipeline import RunResult
-from judge.standings import Standings
+
+if TYPE_CHECKING:
+    from judge.standings import Standings
 
 MOST_SHOWN = 8
 """Generators that are named with their ratings."""
@@ -23,7 +27,7 @@ def rounds_lines(result: RunResult) -> list[str]:
     return told
 
 
-def _ratings(standings: Standings) -> str:
+def _ratings(standings: "Standings") -> str:
     if not standings.ratings:
         return f"none: {on_one_line(standings.why or '')}"
     shown = []
@@ -38,7 +42,7 @@ def _ratings(standings: Standings) -> str:
     return f"{', '.join(shown)}; Bradley-Terry in logits, 95 % CI by prompt{why}"
 
 
-def _rankings(standings: Standings) -> str:
+def _rankings(standings: "Standings") -> str:
     ranked = standings.prompts - standings.undecided
     undecided = f"; {standings.undecided:,} undecided" if standings.undecided else ""
     return f"{ranked:,} of {standings.prompts:,} prompts in {standings.rankings}{undecided}"

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, get_args
+from typing import Any
 
 from judge.errors import InputError
-from judge.formats.problems import field_name, kind_of, problem, refuse_unknown, shown, wrong_type
+from judge.formats.messages import check_calls, messages_from
+from judge.formats.problems import field_name, kind_of, problem, refuse_unknown, wrong_type
 from judge.records import Candidate, Message
+from judge.trajectories import answers_by_turn
 
-ROLES: tuple[str, ...] = get_args(Message.model_fields["role"].annotation)
-
-_MESSAGE_FIELDS = ("role", "content")
 _CANDIDATE_FIELDS = ("text", "messages", "model")
 _GIVE_QUESTION = "give the question that was answered"
 _GIVE_ANSWER = 'give a text or an object with "text"'
@@ -26,12 +25,16 @@ def prompt_messages(value: Any, field: str) -> tuple[Message, ...]:
         raise problem(field, "missing", "give a text or a list of messages")
     if not isinstance(value, list):
         raise wrong_type(field, value, "a text or a list of messages")
-    messages = _messages(value, field)
+    messages = messages_from(value, field)
+    check_calls(messages, field)
     questions = [message for message in messages if message.role == "user"]
     if not questions:
         raise problem(field, "no user message", _GIVE_QUESTION)
     if not any(message.content.strip() for message in questions):
         raise problem(field, "empty", _GIVE_QUESTION)
+    if messages[-1].tool_calls:
+        cause = "ends with a tool call"
+        raise problem(field, cause, "add the tool's result, or move the call into both answers")
     if messages[-1].role == "assistant":
         raise problem(field, "ends with an answer", "end it with the turn to be answered")
     return messages
@@ -41,7 +44,9 @@ def candidate_from(value: Any, prompt: Sequence[Message], field: str) -> Candida
     """The candidate that a text or an object stands for, checked against its prompt.
 
     Its messages are the answers alone: one to the last turn, or one to every user turn. User
-    messages between the answers are accepted when they repeat the prompt's, and left out.
+    messages between the answers are accepted when they repeat the prompt's, and left out. An
+    answer with tool calls is all messages of the assistant and its tools; where several turns are
+    answered so, the user messages between them are needed, and kept.
     """
     if isinstance(value, str):
         return Candidate(messages=(Message(role="assistant", content=value),))
@@ -63,7 +68,10 @@ def candidate_from(value: Any, prompt: Sequence[Message], field: str) -> Candida
     inner = field_name(field, "messages")
     if not isinstance(written, list):
         raise wrong_type(inner, written, "a list of messages")
-    return Candidate(messages=_answers(_messages(written, inner), prompt, inner), model=model)
+    messages = messages_from(written, inner)
+    check_calls(messages, inner, before=prompt)
+    answers = _trajectory if _uses_tools(messages) else _answers
+    return Candidate(messages=answers(messages, prompt, inner), model=model)
 
 
 def optional_text(value: Any, field: str) -> str | None:
@@ -73,27 +81,37 @@ def optional_text(value: Any, field: str) -> str | None:
     raise wrong_type(field, value, "a text")
 
 
-def _messages(values: list[Any], field: str) -> tuple[Message, ...]:
-    if not values:
-        raise problem(field, "an empty list", "give at least one message")
-    return tuple(_message(value, field_name(field, at)) for at, value in enumerate(values))
+def _uses_tools(messages: Sequence[Message]) -> bool:
+    return any(message.role == "tool" or message.tool_calls for message in messages)
 
 
-def _message(value: Any, field: str) -> Message:
-    if not isinstance(value, dict):
-        raise wrong_type(field, value, 'an object with "role" and "content"')
-    refuse_unknown(
-        value, _MESSAGE_FIELDS, remedy='a message holds "role" and "content"', field=field
-    )
-    role, content = value.get("role"), value.get("content")
-    if role not in ROLES:
-        was = f'"{shown(role)}"' if isinstance(role, str) else kind_of(role)
-        raise problem(
-            field_name(field, "role"), f"unknown role {was}", f"give {' or '.join(ROLES)}"
-        )
-    if not isinstance(content, str):
-        raise wrong_type(field_name(field, "content"), content, "a text")
-    return Message(role=role, content=content)
+def _trajectory(
+    messages: tuple[Message, ...], prompt: Sequence[Message], field: str
+) -> tuple[Message, ...]:
+    """The messages of a candidate that uses tools, without the user message that they begin with.
+
+    Its shape fits its prompt: it answers the last turn, or every turn in its order.
+    """
+    turns = [message for message in prompt if message.role == "user"]
+    said = [message for message in messages if message.role == "user"]
+    if any(message.role == "system" for message in messages):
+        raise problem(field, "a system message", "put it into the prompt, which both answers share")
+    if not any(message.role == "assistant" for message in messages):
+        raise problem(field, "no assistant message", "give the answer that is judged")
+    if said and said not in (turns, turns[1:], turns[-1:]):
+        cause = "other user messages than the prompt's"
+        raise problem(field, cause, "repeat the prompt's user turns in their order, or none")
+    begins = messages[0].role == "user"
+    answers = messages[1:] if begins else messages
+    answered = answers_by_turn(answers)
+    expected = len(said) - begins + 1
+    if len(answered) != expected or len(answered) not in (1, len(turns)):
+        cause = f"turns answered: {len(answered)}, user turns: {len(turns)}"
+        raise problem(field, cause, "answer the last turn, or every turn with its user message")
+    if len(answered) > 1 and any(message.role == "assistant" for message in prompt):
+        cause = "answers turns that the prompt already holds answers to"
+        raise problem(field, cause, "answer the last turn, or take the answers out of the prompt")
+    return answers
 
 
 def _answers(
@@ -123,8 +141,9 @@ def _answers(
 
 def check_same_turns(first: Candidate, second: Candidate) -> None:
     """Refuse two candidates of which one answers every turn and the other only the last."""
-    if len(first.messages) != len(second.messages):
+    turns = [len(answers_by_turn(candidate.messages)) for candidate in (first, second)]
+    if turns[0] != turns[1]:
         raise InputError(
-            f'"first" answers {len(first.messages)} turns and "second" {len(second.messages)}; '
+            f'"first" answers {turns[0]} turns and "second" {turns[1]}; '
             "give both for the same turns"
         )

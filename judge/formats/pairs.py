@@ -3,7 +3,8 @@
     {"pair_id"?, "prompt_id"?, "prompt": TEXT | [MESSAGE, ...], "first": CANDIDATE,
      "second": CANDIDATE, "reference"?: TEXT, "tags"?: {...}}
 
-A CANDIDATE is a text or `{"text" | "messages", "model"?}`, a MESSAGE `{"role", "content"}`.
+A CANDIDATE is a text or `{"text" | "messages", "model"?}`, a MESSAGE `{"role", "content"}`, with
+tool calls as `judge.formats.messages` says.
 
 A line without `pair_id` is named by its content id. Content has no sides, so when its answers
 come in the reverse of canonical order the id ends in `-x`: the same answers the other way round
@@ -26,6 +27,7 @@ from judge.formats.problems import refuse_unknown
 from judge.formats.rows import row_from
 from judge.identity import content_of, prompt_id_of
 from judge.records import Candidate, Message, Pair, Prompt
+from judge.trajectories import is_trajectory
 
 _FIELDS = ("pair_id", "prompt_id", "prompt", "first", "second", "reference", "tags")
 _EXCHANGED = "-x"
@@ -89,7 +91,7 @@ def warnings_of(pair: Pair) -> list[str]:
     """What is odd about a pair that is kept all the same: empty or identical answers."""
     warnings = []
     for side, candidate in (("first", pair.first), ("second", pair.second)):
-        if not candidate.text.strip():
+        if not candidate.text.strip() and not is_trajectory(candidate.messages):
             warnings.append(
                 f'pair "{pair.pair_id}": "{side}" is an empty answer; it is judged as it is'
             )
@@ -98,14 +100,14 @@ def warnings_of(pair: Pair) -> list[str]:
     return warnings
 
 
-def _prompt_value(messages: tuple[Message, ...]) -> str | list[dict[str, str]]:
+def _prompt_value(messages: tuple[Message, ...]) -> str | list[dict[str, Any]]:
     is_text = len(messages) == 1 and messages[0].role == "user"
     return messages[0].content if is_text else _message_rows(messages)
 
 
 def _candidate_value(candidate: Candidate) -> str | dict[str, Any]:
     answers = candidate.messages
-    is_text = len(answers) == 1 and answers[0].role == "assistant"
+    is_text = len(answers) == 1 and not is_trajectory(answers)
     if is_text and candidate.model is None:
         return answers[0].content
     value: dict[str, Any] = (
@@ -116,5 +118,5 @@ def _candidate_value(candidate: Candidate) -> str | dict[str, Any]:
     return value
 
 
-def _message_rows(messages: tuple[Message, ...]) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in messages]
+def _message_rows(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+    return [message.row for message in messages]

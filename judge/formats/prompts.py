@@ -71,9 +71,7 @@ def prompt_row(prompt: Prompt) -> dict[str, Any]:
     is_text = len(messages) == 1 and messages[0].role == "user"
     row: dict[str, Any] = {
         "prompt_id": prompt.prompt_id,
-        "prompt": messages[0].content
-        if is_text
-        else [{"role": message.role, "content": message.content} for message in messages],
+        "prompt": messages[0].content if is_text else [message.row for message in messages],
     }
     if prompt.reference is not None:
         row["reference"] = prompt.reference

@@ -155,7 +155,7 @@ def _unshuffled(rating: ShownRating, order: Order) -> AttributeRating:
     return AttributeRating(first=first, second=second)
 
 
-def _text_or_messages(messages: Sequence[Message]) -> str | list[dict[str, str]]:
-    if len(messages) == 1:
+def _text_or_messages(messages: Sequence[Message]) -> str | list[dict[str, Any]]:
+    if len(messages) == 1 and not messages[0].tool_calls:
         return messages[0].content
-    return [{"role": message.role, "content": message.content} for message in messages]
+    return [message.row for message in messages]

@@ -1,7 +1,7 @@
 """Preference rows as TRL trains on them: `prompt`, `chosen`, `rejected`, perhaps `margin`.
 
 Two styles. *Standard* rows hold three texts, for prompts of one user message. *Conversational*
-rows hold three lists of `{"role", "content"}`: the prompt is every message up to the first
+rows hold three lists of `{"role", "content"}`, with tool calls and their results: the prompt is every message up to the first
 answer, and chosen and rejected are what follows. For a candidate that answers every turn, the
 prompt therefore ends with the first user turn, and the later user turns stand between the
 answers, the same in chosen and rejected.
@@ -12,11 +12,12 @@ The layout is that of TRL's "Dataset formats" page, preference type with an expl
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from judge.errors import InputError
 from judge.margins import MarginSource, attribute_columns, margin_of
 from judge.records import Candidate, Label, Message, Outcome, Pair
+from judge.trajectories import answers_by_turn, is_trajectory
 
 
 def trl_row(
@@ -63,40 +64,59 @@ def _standard(pair: Pair, chosen: Candidate, rejected: Candidate) -> dict[str, A
             f'pair "{pair.pair_id}": its prompt is a conversation ({roles}) and the standard style '
             "holds one user message; use the conversational style"
         )
+    if is_trajectory(chosen.messages) or is_trajectory(rejected.messages):
+        raise InputError(
+            f'pair "{pair.pair_id}": its answers call tools and the standard style holds texts; '
+            "use the conversational style"
+        )
     return {"prompt": messages[0].content, "chosen": chosen.text, "rejected": rejected.text}
 
 
 def _conversational(pair: Pair, chosen: Candidate, rejected: Candidate) -> dict[str, Any]:
     messages = pair.prompt.messages
     prompt_length = len(messages)
-    if max(len(_answers(chosen)), len(_answers(rejected))) > 1:
+    chosen_by_turn, rejected_by_turn = map(_by_turn, (chosen, rejected))
+    if max(len(chosen_by_turn), len(rejected_by_turn)) > 1:
         roles = [message.role for message in messages]
         prompt_length = roles.index("user") + 1
     later = messages[prompt_length:]
     return {
         "prompt": [_row(message) for message in messages[:prompt_length]],
-        "chosen": _reply(_answers(chosen), later),
-        "rejected": _reply(_answers(rejected), later),
+        "chosen": _reply(chosen_by_turn, later),
+        "rejected": _reply(rejected_by_turn, later),
     }
 
 
-def _reply(answers: Sequence[Message], later: Sequence[Message]) -> list[dict[str, str]]:
+def _reply(answers: Sequence[Sequence[Message]], later: Sequence[Message]) -> list[dict[str, Any]]:
     """The answers with the prompt's later messages between them, an answer after each user turn."""
-    rows = [_row(answers[0])]
+    rows = [_row(message) for message in answers[0]]
     remaining = iter(answers[1:])
     for message in later:
         rows.append(_row(message))
         if message.role == "user":
-            rows.append(_row(next(remaining)))
+            rows += [_row(answer) for answer in next(remaining)]
     return rows
 
 
-def _answers(candidate: Candidate) -> list[Message]:
-    return [message for message in candidate.messages if message.role == "assistant"]
+def _by_turn(candidate: Candidate) -> list[tuple[Message, ...]]:
+    return answers_by_turn(candidate.messages)
 
 
-def _row(message: Message) -> dict[str, str]:
-    return {"role": message.role, "content": message.content}
+def _row(message: Message) -> dict[str, Any]:
+    """The message as chat templates take it: the arguments of a call as an object."""
+    row = message.row
+    for call in row.get("tool_calls", ()):
+        call["function"]["arguments"] = _object(call["function"]["arguments"])
+    return row
+
+
+def _object(arguments: str) -> Any:
+    """The JSON object that the arguments are; as they are where they are none."""
+    try:
+        value = from_json(arguments)
+    except ValueError:
+        return arguments
+    return value if isinstance(value, dict) else arguments
 
 
 def _meta(pair: Pair, label: Label, is_swapped: bool) -> dict[str, Any]:

@@ -10,12 +10,20 @@ from judge.simulator import messages
 from judge.simulator.answers import asked_of, best_answer
 from judge.simulator.draws import digest, uniform
 from judge.simulator.faults import Delivery, Fault, Flaw, draw_delivery
-from judge.simulator.forms import wording
+from judge.simulator.forms import wants_json, wording
 from judge.simulator.letters import LETTERS, compose_letter, letter_logprobs, verdict_weights
 from judge.simulator.messages import ChatRequest, Response
 from judge.simulator.opinion import ShownPair, decide_verdict, read_prompt
-from judge.simulator.replies import NO_PAIR, compose_reply, compose_unparsable
-from judge.simulator.settings import MODEL, Logprobs, SimulatorSettings
+from judge.simulator.refusing import refused_field
+from judge.simulator.replies import (
+    NO_PAIR,
+    compose_json,
+    compose_reply,
+    compose_thinking,
+    compose_unparsable,
+)
+from judge.simulator.settings import MODEL, Logprobs, Reasoning, SimulatorSettings
+from judge.simulator.thinking import Said, said_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +102,12 @@ def _completion(
 ) -> Response:
     # Sampling at temperature 0 repeats itself; above it every sending is a sample of its own.
     voice = body_digest if request.temperature == 0 else delivery.digest
-    content, finish_reason = _reply(settings, request, delivery, voice=voice)
+    said = _reply(settings, request, delivery, voice=voice)
+    content = said.content
     return messages.completion(
         content,
-        finish_reason,
+        said.finish_reason,
+        reasoning=said.reasoning,
         reply_id=voice[:12].hex(),
         created=created,
         prompt_chars=_prompt_chars(request),
@@ -114,6 +124,8 @@ def _reject(settings: SimulatorSettings, request: ChatRequest) -> Answer | None:
     if request.logprobs and settings.logprobs is Logprobs.REFUSED:
         refused = messages.error(400, "logprobs are not supported.", param=messages.LOGPROBS)
         return Answer(refused, messages.LOGPROBS)
+    if (found := refused_field(settings, request)) is not None:
+        return Answer(found[1], f"refused_{found[0]}")
     prompt_chars = _prompt_chars(request)
     if settings.context_chars is not None and prompt_chars > settings.context_chars:
         return Answer(_context_exceeded(prompt_chars, settings.context_chars), "context_length")
@@ -142,21 +154,30 @@ def _instead(settings: SimulatorSettings, delivery: Delivery) -> Answer:
 
 def _reply(
     settings: SimulatorSettings, request: ChatRequest, delivery: Delivery, *, voice: bytes
-) -> tuple[str, str]:
-    """Return the content and the finish reason."""
+) -> Said:
     if delivery.flaw is Flaw.CONTENT_FILTER:
-        return "", "content_filter"
+        return Said("", "content_filter")
     if delivery.flaw is Flaw.EMPTY:
-        return "", "stop"
-    content = _content(settings, request, delivery, voice=voice)
-    limit = len(content)
+        return Said("")
+    said = _said(settings, request, delivery, voice=voice)
+    limit = len(said.reasoning) + len(said.content)
     if delivery.flaw is Flaw.LENGTH:
         limit = int(limit * delivery.cut)
     if request.token_limit is not None:
         limit = min(limit, request.token_limit * messages.CHARS_PER_TOKEN)
-    if limit < len(content):
-        return content[:limit], "length"
-    return content, "stop"
+    return said.cut_to(limit)
+
+
+def _said(
+    settings: SimulatorSettings, request: ChatRequest, delivery: Delivery, *, voice: bytes
+) -> Said:
+    content = _content(settings, request, delivery, voice=voice)
+    shown = _shown(request) if settings.reasoning is not Reasoning.NONE else None
+    if shown is None:
+        return Said(content)
+    verdict = decide_verdict(settings, shown, voice=voice)
+    thinking = compose_thinking(verdict, settings.reasoning_words, voice=voice)
+    return said_after(thinking, content, settings.reasoning)
 
 
 def _content(
@@ -170,6 +191,10 @@ def _content(
             return compose_letter(verdict, voice=voice, is_unparsable=is_unparsable)
         if delivery.flaw is Flaw.UNPARSABLE:
             return compose_unparsable(verdict, settings.reply_words, voice=voice)
+        if wants_json(shown):
+            # Models that were not given the schema like to fence what they write.
+            is_fenced = request.response_format is None and voice[4] % 4 == 0
+            return compose_json(verdict, settings.reply_words, voice=voice, is_fenced=is_fenced)
         form = wording(settings, shown, verdict, voice=voice)
         return compose_reply(
             verdict, settings.reply_words, voice=voice, above=form.above, last=form.last

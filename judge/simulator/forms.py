@@ -14,6 +14,7 @@ from judge.simulator.settings import SimulatorSettings
 
 _GRADED = "[[A>>B]]"
 _RESULT = "[RESULT]"
+_KEYS = ('"reasoning"', '"verdict"')
 _ASKED = re.compile(r"^([a-z][a-z0-9_]*): A=<rating> B=<rating>$", re.MULTILINE)
 _SCALE = re.compile(r"from 1 \(worst\) to (\d+) \(best\)")
 _SCORE = re.compile(r"^Score (\d+):", re.MULTILINE)
@@ -29,6 +30,11 @@ class Wording:
     """Lines above the verdict."""
     last: str | None = None
     """The last line, where it is not the letter of the verdict."""
+
+
+def wants_json(shown: ShownPair) -> bool:
+    """Return whether a prompt asks for its verdict as a JSON object."""
+    return all(key in shown.instructions for key in _KEYS)
 
 
 def wording(

@@ -48,6 +48,8 @@ class ChatRequest(BaseModel):
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    response_format: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
     temperature: float | None = None
     seed: int | None = None
     n: int | None = None
@@ -81,11 +83,14 @@ def completion(
     prompt_chars: int,
     model: str = MODEL,
     logprobs: dict[str, Any] | None = None,
+    reasoning: str = "",
 ) -> Response:
     """Return a chat completion; `created` is in seconds since 1970, usage is estimated."""
     prompt_tokens = tokens_of(prompt_chars)
-    completion_tokens = tokens_of(len(content))
+    completion_tokens = tokens_of(len(content) + len(reasoning))
     message = {"role": "assistant", "content": content, "refusal": None}
+    if reasoning:
+        message["reasoning_content"] = reasoning
     choice = {
         "index": 0,
         "message": message,

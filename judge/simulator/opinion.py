@@ -11,7 +11,7 @@ from judge.simulator.settings import SimulatorSettings
 
 _QUESTION = "[User Question]"
 _ANY_BLOCK = "[The Start of "
-_TIE_TOKENS = ("[[C]]", "[[A=B]]", "[RESULT]")
+_TIE_TOKENS = ("[[C]]", "[[A=B]]", "[RESULT]", '"tie"')
 _ONE_LETTER = re.compile(r"\b(?:one|single) (?:capital )?letter\b", re.IGNORECASE)
 _LETTER_C = re.compile(r"\bC\b")
 

@@ -1,5 +1,6 @@
 """The words of the simulated judge: reasoning, the line with the verdict, and failures. Pure."""
 
+import json
 from functools import cache
 from typing import Final
 
@@ -90,6 +91,19 @@ def compose_unparsable(verdict: Verdict, words: int, *, voice: bytes) -> str:
     """Return a reply whose reasoning leans to the verdict but which never states it readably."""
     ending = _UNPARSABLE_ENDINGS[voice[0] % len(_UNPARSABLE_ENDINGS)]
     return _reasoning(verdict, words, voice=voice) + ending.format(letter=_LETTERS[verdict])
+
+
+def compose_json(verdict: Verdict, words: int, *, voice: bytes, is_fenced: bool) -> str:
+    """Return a verdict with its reasoning as one JSON object, in a code fence where asked."""
+    reasoning = _reasoning(verdict, words, voice=voice)
+    said = json.dumps({"reasoning": reasoning, "verdict": verdict.value})
+    return f"```json\n{said}\n```" if is_fenced else said
+
+
+def compose_thinking(verdict: Verdict, words: int, *, voice: bytes) -> str:
+    """Return thinking of about `words` words that ends in a guess other than the verdict."""
+    guess = Verdict.A if verdict is Verdict.B else Verdict.B
+    return f"{_reasoning(guess, words, voice=voice)} A first guess:\n\n[[{_LETTERS[guess]}]]"
 
 
 def _reasoning(verdict: Verdict, words: int, *, voice: bytes) -> str:

@@ -43,6 +43,30 @@ class Logprobs(StrEnum):
     """400"""
 
 
+class Reasoning(StrEnum):
+    """Where the simulated judge's thinking goes. Its last line is always a wrong guess."""
+
+    NONE = "none"
+    """It does not think."""
+    FIELD = "field"
+    """Into `reasoning_content`, beside the content."""
+    TAGS = "tags"
+    """Into the content, between think tags."""
+    ONLY = "only"
+    """Into `reasoning_content`, and the answer too: the content stays empty."""
+
+
+class Refusable(StrEnum):
+    """A field of requests that some models refuse."""
+
+    MAX_TOKENS = "max_tokens"
+    MAX_COMPLETION_TOKENS = "max_completion_tokens"
+    TEMPERATURE = "temperature"
+    """Any but the default of 1."""
+    RESPONSE_FORMAT = "response_format"
+    REASONING_EFFORT = "reasoning_effort"
+
+
 class SimulatorSettings(BaseModel):
     """Everything about one simulated endpoint; the same settings give the same replies.
 
@@ -79,6 +103,13 @@ class SimulatorSettings(BaseModel):
 
     empty_rate: Rate = 0.0
     """Share of replies without any text, with finish_reason `stop`."""
+
+    reasoning: Reasoning = Reasoning.NONE
+    """Where the judge's thinking goes: into a field of its own, think tags, or nothing but it."""
+    reasoning_words: Annotated[int, Field(ge=1, le=20_000)] = 200
+    """Length of its thinking in words, to within a sentence; it counts towards max_tokens."""
+    refuses: tuple[Refusable, ...] = ()
+    """Fields of requests that are answered 400, as by models that do not know them."""
 
     logprobs: Logprobs = Logprobs.OFFERED
     """What becomes of a request for token probabilities."""
