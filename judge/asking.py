@@ -13,7 +13,7 @@ from functools import partial
 from judge.ask_order import side_by_side
 from judge.desk import EndpointDesk, EndpointPool, PageReader, Stop, in_passes, is_unsent
 from judge.errors import BudgetExceeded, ConfigError
-from judge.judging import Ask, Deferred, ResolvedJudge, judge_once, shown_of
+from judge.judging import Ask, Deferred, ResolvedJudge, judge_once
 from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
 from judge.ledger.work import WorkItem, work_page
@@ -23,6 +23,7 @@ from judge.policy import Policy
 from judge.policy_counts import count_asks
 from judge.progress import Progress
 from judge.records import Status
+from judge.showing import shown_of
 
 MIN_PAGE = 128
 

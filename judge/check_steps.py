@@ -12,6 +12,7 @@ from judge.generators import Generator
 from judge.judging import Deferred, ResolvedJudge
 from judge.records import Judgment, Status
 from judge.suggestion import did_you_mean
+from judge.thinking import ROOM
 from prompts.criteria import Criteria
 from prompts.template import Rendered, VerdictFormat
 
@@ -184,7 +185,9 @@ def call_step(judge: ResolvedJudge, result: Judgment | Deferred) -> Step:
     if result.reply:
         figures["last_line"] = last_line(result.reply)
         found += f"; the reply's last line is: {last_line(result.reply)}"
-    return Step(subject, Mark.FAILED, found, _REMEDIES[result.status], exit_code=5, figures=figures)
+    is_said = ROOM in (result.reason or "")  # the cause names its remedy
+    remedy = None if is_said else _REMEDIES[result.status]
+    return Step(subject, Mark.FAILED, found, remedy, exit_code=5, figures=figures)
 
 
 def probabilities_step(judge: ResolvedJudge, found: TokenProbabilities | EndpointError) -> Step:

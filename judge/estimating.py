@@ -4,7 +4,7 @@ The input is streamed and the ledger only read; memory does not grow with either
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from judge.formats.pairs import warnings_of
 from judge.generation import ResolvedGenerator
 from judge.identity import Content, canonical
 from judge.intake import CHUNK, CHUNK_CHARS, IntakeReport, selected_lines
-from judge.judging import ResolvedJudge, request_of, shown_of
+from judge.judging import ResolvedJudge, request_of
 from judge.ledger.run_facts import readings_on
 from judge.ledger.seen import SeenIds
 from judge.ledger.store import Ledger
@@ -41,6 +41,7 @@ from judge.pricing import Range
 from judge.ready_judges import resolved_judges
 from judge.records import Order, Reading, Status
 from judge.run_identity import run_settings
+from judge.showing import shown_of
 from judge.token_counting import TokenCounter
 from prompts.errors import PromptError
 from prompts.shown import Shown
@@ -127,6 +128,16 @@ class _Counts:
             self.samples.append(PromptSample(judge.name, order, rendered.system, rendered.user))
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[Ledger | None]:
+    """Yield the ledger at a path to be read, None where there is none yet."""
+    if not path.exists():
+        yield None
+        return
+    with Ledger(path, read_only=True) as ledger:
+        yield ledger
+
+
 def estimate_job(
     job: JobInput,
     settings: Settings,
@@ -144,9 +155,7 @@ def estimate_job(
     judges = {judge.judge_key: judge for judge in resolved_judges(settings)}
     with ExitStack() as stack:
         seen = stack.enter_context(SeenIds())
-        ledger = None
-        if ledger_path.exists():
-            ledger = stack.enter_context(Ledger(ledger_path, read_only=True))
+        ledger = stack.enter_context(reading(ledger_path))
         measures = measures_of(ledger, list(judges.values()))
         counts = _counts(judges, settings, measures, retry)
         intake = IntakeReport()

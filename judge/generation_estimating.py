@@ -7,7 +7,7 @@ from pathlib import Path
 
 from judge.config import Settings
 from judge.estimate import Estimate, PromptSample, endpoint_estimates
-from judge.estimating import SAMPLES, Tally, asker_estimate
+from judge.estimating import SAMPLES, Tally, asker_estimate, reading
 from judge.formats.lines import BadLine
 from judge.formats.prompts import InputKind, require_kind
 from judge.generation import (
@@ -23,12 +23,11 @@ from judge.intake import IntakeReport, Selection
 from judge.judging_estimating import UnansweredCounts, unanswered_counts
 from judge.ledger.candidates import stored_slots
 from judge.ledger.seen import SeenIds
-from judge.ledger.store import Ledger
 from judge.measures import Measures, measures_of
-from judge.ready_judges import resolved_judges
 from judge.price_list import quotes_of
 from judge.prompt_reading import CHUNK, selected_prompts
 from judge.ready_generators import resolved_generators
+from judge.ready_judges import resolved_judges
 from judge.records import Prompt
 
 
@@ -88,9 +87,7 @@ def estimate_generation(
     intake = IntakeReport()
     with ExitStack() as stack:
         seen = stack.enter_context(SeenIds())
-        ledger = None
-        if ledger_path.exists():
-            ledger = stack.enter_context(Ledger(ledger_path, read_only=True))
+        ledger = stack.enter_context(reading(ledger_path))
         measures = measures_of(ledger, judges, generators)
         judging = unanswered_counts(judges, generators, settings, measures) if judges else None
         counts = _Counts(generators, measures, judging)

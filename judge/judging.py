@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic_core import from_json
-
 from judge.chat import ChatModel, ChatRequest, Reply
 from judge.config import Endpoint, Judge
 from judge.errors import ConfigError, EndpointError, ItemError
@@ -14,15 +12,11 @@ from judge.overlay import put
 from judge.reading import Read, parser_of, read_reply
 from judge.records import Judgment, Order, Status
 from judge.retry import Delivery, RetryPolicy
-from judge.tool_showing import shown_with_tools
 from judge.verdict_json import verdict_schema
 from prompts.errors import PromptError
 from prompts.loader import load_prompt
-from prompts.shown import Shown, conversation
+from prompts.shown import Shown
 from prompts.template import JudgePrompt, Rendered, VerdictFormat
-
-_TOOLS = '"tool_'
-"""Stands in stored messages where tools are called or answer; inside a text, quotes are escaped."""
 
 LETTER_TOKENS = 8
 """Room for a verdict of one letter, what may stand around it, and the end."""
@@ -143,25 +137,6 @@ def _sampling(judge: Judge, endpoint: Endpoint) -> dict[str, Any]:
     return sampling
 
 
-def shown_of(prompt_json: str, reference: str | None, first_json: str, second_json: str) -> Shown:
-    """Return what a judge is shown, from messages as they are stored."""
-    prompt = from_json(prompt_json)
-    references = () if reference is None else (reference,)
-    if any(_TOOLS in told for told in (prompt_json, first_json, second_json)):
-        return shown_with_tools(prompt, first_json, second_json, references)
-    first, second = _answers(first_json), _answers(second_json)
-    if len(prompt) == 1:
-        return Shown(prompt[0]["content"], first[0], second[0], references)
-    return Shown(
-        question=_transcript(prompt),
-        answer_a="\n\n".join(first),
-        answer_b="\n\n".join(second),
-        references=references,
-        conversation_a=conversation(prompt, first),
-        conversation_b=conversation(prompt, second),
-    )
-
-
 async def judge_once(
     ask: Ask, chat: ChatModel, retries: RetryPolicy, *, now: str
 ) -> Judgment | Deferred:
@@ -264,12 +239,3 @@ def judgment_of(
         parser=parser_of(prompt.verdict_format),
         created_at=now,
     )
-
-
-def _answers(messages_json: str) -> list[str]:
-    return [m["content"] for m in from_json(messages_json) if m["role"] == "assistant"]
-
-
-def _transcript(messages: list[dict[str, str]]) -> str:
-    """Return a conversation as one text, each turn with its role."""
-    return "\n\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in messages)

@@ -15,13 +15,14 @@ from judge.estimating import Tally, judge_estimates
 from judge.generation import ResolvedGenerator
 from judge.identity import content_of
 from judge.intake import IntakeReport
-from judge.judging import ResolvedJudge, request_of, shown_of
+from judge.judging import ResolvedJudge, request_of
 from judge.measures import Measures
 from judge.pairing import PairingRules, Strategy, pair_candidates
 from judge.policies.choice import most_asked, policy_of
 from judge.pricing import Range
 from judge.records import Candidate, Message, Prompt
 from judge.run_identity import run_settings
+from judge.showing import shown_of
 from prompts.errors import PromptError
 
 DRAWS = 32

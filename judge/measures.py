@@ -6,11 +6,12 @@ from statistics import fmean
 
 from judge.generation import GenerationAsk, ResolvedGenerator, Slot
 from judge.generation import request_of as generation_request
-from judge.judging import ResolvedJudge, request_of, shown_of
+from judge.judging import ResolvedJudge, request_of
 from judge.ledger.recent import RecentReplies, counted_pairs, counted_prompts, recent_replies
 from judge.ledger.store import Ledger
 from judge.pricing import Range, prompt_tokens
 from judge.records import Order
+from judge.showing import shown_of
 from judge.token_counting import TokenCounter, counter_for, reply_percentiles
 from prompts.errors import PromptError
 

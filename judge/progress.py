@@ -11,6 +11,8 @@ from judge.generation import Generation
 from judge.records import Judgment, Preference, Reading, preference_from
 from judge.throttling.throttle import Throttle, ThrottleView
 
+MOST_REASONS = 50
+
 
 @dataclass
 class Progress:
@@ -38,6 +40,8 @@ class Progress:
     retry_reasons: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     """Judgments of this job without a verdict, by status."""
+    drop_reasons: Counter[str] = field(default_factory=Counter)
+    """The same by cause in words; only the first `MOST_REASONS` different ones are counted."""
     without_probabilities: Counter[str] = field(default_factory=Counter)
     """Verdicts of this job that came without the token probabilities asked for, by judge."""
     deferred: Counter[str] = field(default_factory=Counter)
@@ -108,9 +112,15 @@ class Progress:
         self.output_tokens += judgment.output_tokens or 0
         if judgment.status is not None:
             self.statuses[judgment.status.value] += 1
+            self._note_drop(judgment.reason)
         if judgment.verdict is not None and is_compared:
             preference = preference_from(judgment.verdict, judgment.order)
             self._note_preference((judgment.content_id, judgment.judge_key), preference)
+
+    def _note_drop(self, reason: str | None) -> None:
+        # Causes may quote what an endpoint wrote, which is different each time.
+        if reason and (reason in self.drop_reasons or len(self.drop_reasons) < MOST_REASONS):
+            self.drop_reasons[reason] += 1
 
     def note_generation(self, generation: Generation) -> None:
         self.judged += 1
@@ -136,6 +146,7 @@ class Progress:
         self.sends_repeated += earlier.sends_repeated
         self.retry_reasons += earlier.retry_reasons
         self.statuses += earlier.statuses
+        self.drop_reasons += earlier.drop_reasons
         self.input_tokens += earlier.input_tokens
         self.output_tokens += earlier.output_tokens
 

@@ -118,11 +118,6 @@ def ranking(
     Bradley-Terry over the games with half a win and half a loss against an average player for
     each, so that strengths are finite however few the games. Equal ones stand as drawn.
     """
-    wins = np.zeros((players, players))
-    for game in games:
-        if game.points is not None:
-            wins[game.first, game.second] += game.points
-            wins[game.second, game.first] += 1 - game.points
     order = list(range(players))
     if players < 2:
         return order, [0.0] * players
@@ -130,6 +125,11 @@ def ranking(
 
     from calibration.bradley_terry import strengths
 
+    wins = np.zeros((players, players))
+    for game in games:
+        if game.points is not None:
+            wins[game.first, game.second] += game.points
+            wins[game.second, game.first] += 1 - game.points
     random.Random(f"{seed}\nranking").shuffle(order)
     # Rounded, so that equal strengths are not told apart by the last bit of a sum.
     found = [round(float(strength), 9) for strength in strengths(wins)]

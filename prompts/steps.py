@@ -116,7 +116,7 @@ def _answered_call(message: ChatMessage, calls: Sequence[_Call]) -> _Call | None
         named = [call for call in calls if call.id == given]
         waiting = [call for call in named if not call.is_answered]
         # Some servers number their calls anew in each message, so the newest is meant.
-        return (waiting or named or [None])[-1]
+        return (waiting or named)[-1] if named else None
     name = message.get("name")
     fits = (c for c in calls if not c.is_answered and (not name or c.name == _name(name)))
     return next(fits, None)

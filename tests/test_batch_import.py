@@ -169,6 +169,22 @@ def test_a_rejection_becomes_the_judgment_that_a_direct_one_becomes(exported: Ex
     assert found.missing == 3
 
 
+def test_a_refusal_of_how_all_are_asked_leaves_all_pending_and_names_the_remedy(
+    exported: Exported,
+) -> None:
+    error = {"message": "'max_tokens' is not supported with this model.", "param": "max_tokens"}
+    lines = [
+        {"custom_id": id_, "response": {"status_code": 400, "body": {"error": error}}}
+        for id_ in exported.ids
+    ]
+    found = exported.take(lines)
+    assert exported.stored == {}
+    assert found.missing == len(exported.ids)
+    reasons = {row["reason"] for row in rows(exported.ledger, "deferrals")}
+    assert len(reasons) == 1
+    assert 'max_tokens_field = "max_completion_tokens"' in reasons.pop()
+
+
 @pytest.mark.parametrize(
     "line",
     [

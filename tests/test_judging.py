@@ -26,11 +26,11 @@ from judge.judging import (
     ResolvedJudge,
     judge_once,
     resolve_judge,
-    shown_of,
 )
 from judge.reading import Read, read_reply_text
 from judge.records import Judgment, Order, Status, Verdict
 from judge.retry import RetryBudget, RetryPolicy
+from judge.showing import shown_of
 from judge.verdict_token import PARSER as TOKEN_PARSER
 from judge.verdicts import PARSER
 from prompts.shown import Shown, conversation

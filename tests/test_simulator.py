@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from judge.identity import canonical
-from judge.judging import shown_of
 from judge.records import Candidate, Message, Order, Pair, Preference, Prompt, preference_from
+from judge.showing import shown_of
 from judge.simulator.answering import answer_chat
 from judge.simulator.draws import digest
 from judge.simulator.faults import Fault, draw_delivery

@@ -275,17 +275,17 @@ async def test_strategies_with_rounds_go_on_to_further_prompts(
 ) -> None:
     async with running_simulator(PLAIN) as simulator:
         settings = told(simulator.base_url, run={"until": 8}, pairing=pairing)
-        result = await labelled(prompts, settings, ledger)
+        result = await labelled(prompts, settings, ledger, limit=8)
         assert simulator.stats.requests == asked(ledger)
         assert 8 <= usable_in(result.outcomes) <= 8 + PAIRS
         every = told(simulator.base_url, run={"until": 5000}, pairing=pairing)
-        ended = await labelled(prompts, every, ledger)
+        ended = await labelled(prompts, every, ledger, limit=8)
         assert simulator.stats.requests == asked(ledger)
     assert result.exit_code == 0
     assert ended.ending is not None
-    assert "all 20 prompts are used up; add prompts" in ended.ending.words
+    assert "all 8 prompts are used up; add prompts" in ended.ending.words
     assert ended.standings is not None
-    assert ended.standings.prompts == 20
+    assert ended.standings.prompts == 8
 
 
 async def test_until_is_for_prompts_in_a_file(tmp_path: Path, ledger: Path) -> None:

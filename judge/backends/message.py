@@ -12,7 +12,7 @@ REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "thin
 """Gateways send the same thinking under several of these names; the first that holds any counts."""
 _THINKING = frozenset({"thinking", "reasoning", "redacted_thinking"})
 _INNER = ("text", "thinking", "reasoning", "summary", "content")
-_DEEPEST = 3
+_DEEPEST = 5
 
 
 def text_of(content: object) -> str:

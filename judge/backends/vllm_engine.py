@@ -41,7 +41,8 @@ NOT_SETTABLE = {"n", "output_kind"}
 _MEMORY_WORDS = ("memory", "kv cache", "max_model_len", "max seq len")
 _MEMORY = (
     "lower gpu_memory_utilization, max_model_len or max_num_seqs in the endpoint's options, or "
-    "spread the model with tensor_parallel_size or a quantization"
+    "spread the model with tensor_parallel_size or a quantization; an engine that a killed job "
+    "left behind holds memory too, until it is ended"
 )
 _CAUSES = (
     (("bootstrapping phase",), 'put the call under `if __name__ == "__main__":`'),

@@ -14,7 +14,7 @@ from judge.cli.mapping import MapFlags
 from judge.cli.overrides import SettingFlags, keyless_line, overrides_of
 from judge.cli.progress_view import ProgressView
 from judge.cli.signals import ending_on_signals
-from judge.cli.summary import closing_lines, early_end, unsure_lines
+from judge.cli.summary import closing_lines, dropped_lines, early_end, unsure_lines
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.telling import tell_beginning, tell_generated
 from judge.config import Settings
@@ -160,7 +160,7 @@ async def watched_run(
         talk.warn(f"error: {why}")
     if not result.is_judged:
         return result
-    for line in unsure_lines(result.progress):
+    for line in [*unsure_lines(result.progress), *dropped_lines(result.progress)]:
         talk.warn(line)
     talk.say("\n".join(closing_lines(result)))
     return result

@@ -19,6 +19,8 @@ from judge.records import Outcome
 RESUME = "run the same command again to resume"
 _UNDECIDED = f"{Outcome.UNDECIDED.value}: "
 _LONGEST_REASON = 100
+NOTABLE_SHARE = 0.05
+"""Of the replies of a job."""
 
 
 def opening_lines(progress: Progress, settings: Settings, ledger: Path) -> list[str]:
@@ -68,6 +70,16 @@ def unsure_lines(progress: Progress) -> list[str]:
         "samples"
         for name, n in progress.without_probabilities.items()
     ]
+
+
+def dropped_lines(progress: Progress) -> list[str]:
+    """Return the commonest cause of replies without a verdict, where that is worth a line."""
+    if not progress.drop_reasons:
+        return []
+    reason, count = progress.drop_reasons.most_common(1)[0]
+    if count < NOTABLE_SHARE * progress.judged:
+        return []
+    return [f"warning: {many(count, 'ask')} without a verdict: {on_one_line(reason)}"]
 
 
 def closing_lines(result: RunResult) -> list[str]:

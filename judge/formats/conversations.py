@@ -94,6 +94,9 @@ def _trajectory(
     """
     turns = [message for message in prompt if message.role == "user"]
     said = [message for message in messages if message.role == "user"]
+    if messages[0].role == "tool":
+        cause = "other messages than an assistant's or the prompt's at the beginning"
+        raise problem(field, cause, "begin with the call, or move the result into the prompt")
     if any(message.role == "system" for message in messages):
         raise problem(field, "a system message", "put it into the prompt, which both answers share")
     if not any(message.role == "assistant" for message in messages):

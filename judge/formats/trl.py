@@ -1,10 +1,10 @@
 """Preference rows as TRL trains on them: `prompt`, `chosen`, `rejected`, perhaps `margin`.
 
 Two styles. *Standard* rows hold three texts, for prompts of one user message. *Conversational*
-rows hold three lists of `{"role", "content"}`, with tool calls and their results: the prompt is every message up to the first
-answer, and chosen and rejected are what follows. For a candidate that answers every turn, the
-prompt therefore ends with the first user turn, and the later user turns stand between the
-answers, the same in chosen and rejected.
+rows hold three lists of `{"role", "content"}`, tool calls and their results among them: the prompt
+is every message up to the first answer, and chosen and rejected are what follows. For a candidate
+that answers every turn, the prompt therefore ends with the first user turn, and the later user
+turns stand between the answers, the same in chosen and rejected.
 
 The layout is that of TRL's "Dataset formats" page, preference type with an explicit prompt.
 """

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from judge.records import Verdict
+from judge.simulator.conversations import read_conversations
 from judge.simulator.draws import digest, uniform
 from judge.simulator.quality import Essence, essence, essential_quality, pair_key
 from judge.simulator.settings import SimulatorSettings
@@ -41,17 +42,31 @@ def read_prompt(system_text: str, user_texts: Sequence[str]) -> ShownPair | None
 
 def _read_blocks(system_text: str, text: str) -> ShownPair | None:
     block_a = _block(text, "A", begin=0)
-    if block_a is None:
+    block_b = _block(text, "B", begin=block_a[1]) if block_a else None
+    if block_a is None or block_b is None:
+        return _read_turns(system_text, text)
+    return _shown(
+        _question(text[: block_a[0]]),
+        text[slice(*block_a)],
+        text[slice(*block_b)],
+        outside="\n".join((system_text, text[: block_a[0]], text[block_b[1] :])),
+    )
+
+
+def _read_turns(system_text: str, text: str) -> ShownPair | None:
+    found = read_conversations(text)
+    if found is None:
         return None
-    block_b = _block(text, "B", begin=block_a[1])
-    if block_b is None:
-        return None
-    outside = "\n".join((system_text, text[: block_a[0]], text[block_b[1] :]))
+    outside = "\n".join((system_text, text[: found.begin], text[found.end :]))
+    return _shown(found.question, found.answer_a, found.answer_b, outside=outside)
+
+
+def _shown(question: str, answer_a: str, answer_b: str, *, outside: str) -> ShownPair:
     is_letter_wanted = _ONE_LETTER.search(outside) is not None
     return ShownPair(
-        question=_question(text[: block_a[0]]),
-        answer_a=text[slice(*block_a)],
-        answer_b=text[slice(*block_b)],
+        question=question,
+        answer_a=answer_a,
+        answer_b=answer_b,
         is_tie_offered=any(token in outside for token in _TIE_TOKENS)
         or (is_letter_wanted and _LETTER_C.search(outside) is not None),
         is_letter_wanted=is_letter_wanted,

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, Literal
 
-from judge.records import Order, Pair, Preference, Prompt, Vote
+from judge.records import Candidate, Order, Pair, Preference, Prompt, Vote
+from judge.showing import question_of
 from judge.simulator.draws import digest, uniform
+from judge.trajectories import answer_text, answers_by_turn
 from prompts.neutralise import neutralise
 
 _ASCII_DROPPED: Final = bytes(code for code in range(128) if not chr(code).isalnum())
@@ -85,9 +87,12 @@ def question_text(prompt: Prompt) -> str:
 
     The user's words alone, or the turns of a longer conversation with their roles.
     """
-    if len(prompt.messages) == 1:
-        return prompt.messages[0].content
-    return "\n\n".join(f"{m.role.capitalize()}: {m.content}" for m in prompt.messages)
+    return question_of([message.row for message in prompt.messages])
+
+
+def answer_shown(candidate: Candidate) -> str:
+    """Return an answer as judging shows it, calls of tools and their results included."""
+    return "\n\n".join(map(answer_text, answers_by_turn(candidate.messages)))
 
 
 def human_votes(
@@ -112,7 +117,10 @@ def human_votes(
 
 
 def _vote(pair: Pair, annotator: str, *, seed: int, accuracy: float, tie_rate: float) -> Vote:
-    question, first, second = question_text(pair.prompt), pair.first.text, pair.second.text
+    question, first, second = (
+        question_text(pair.prompt),
+        *map(answer_shown, (pair.first, pair.second)),
+    )
     pair_name = pair_key(essence(question), essence(first), essence(second))
     draws = digest(seed, b"vote", annotator.encode(), pair_name)
     shown = digest(seed, b"shown", annotator.encode(), pair.pair_id.encode())

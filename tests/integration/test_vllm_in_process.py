@@ -226,6 +226,16 @@ async def test_exact_probabilities_of_chosen_tokens_can_be_had(chat: VLLMChat) -
 
 
 @ON_ONE_LOOP
+async def test_an_interrupt_from_the_terminal_does_not_reach_the_engine(chat: VLLMChat) -> None:
+    [process] = chat._engine._engine.engine_core.resources.engine_manager.processes  # type: ignore[attr-defined]
+
+    os.kill(process.pid, signal.SIGINT)
+
+    await asyncio.gather(*(chat.complete(REQUEST) for _ in range(20)))
+    assert process.is_alive()
+
+
+@ON_ONE_LOOP
 async def test_a_dead_engine_says_so_at_once(model: Path) -> None:
     async with LocalEngines() as engines:
         chat: Any = await engines.chat("doomed", ENDPOINT, str(model))
