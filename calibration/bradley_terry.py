@@ -36,9 +36,11 @@ HALF_WIN = 0.5
 UNBEATEN = "a system, or a group of them, won everything or lost everything against the others"
 NO_TIES = "no comparison is a tie, so that there is no chance of ties to estimate"
 ALL_TIES = "every comparison is a tie"
+ALL_ALIKE = "every prompt says the same, so that nothing shows what they leave open"
 SHRUNK = f"{UNBEATEN}: strengths are shrunk by half a win and half a loss each"
 
 _FEWEST_CARRIERS = 1.5
+_NO_VARIANCE = 1e-12
 
 Index = NDArray[np.intp]
 
@@ -264,6 +266,8 @@ def _estimate(
     n = round(float(played.sum()))
     if why is not None:
         return Estimate(value, None, None, n, why)
+    if variance < _NO_VARIANCE:
+        return Estimate(value, None, None, n, ALL_ALIKE)
     carriers = float(played.sum() ** 2 / (played @ played))
     if carriers < _FEWEST_CARRIERS:
         return Estimate(value, None, None, n, ONE_CARRIER)

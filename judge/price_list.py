@@ -5,7 +5,7 @@ on a machine of one's own costs what that machine costs. Nothing is fetched. gen
 list that is packaged with it unless its updater is started, and nobody here starts it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -120,6 +120,21 @@ def batch_quote(quote: Quote, endpoint: Endpoint) -> BatchQuote | None:
     if any(host == known or host.endswith(f".{known}") for known in HALF_PRICE_HOSTS):
         return BatchQuote(half, f"half the price at {host}")
     return BatchQuote(half, "half the price; set batch_discount of the endpoint", is_assumed=True)
+
+
+def paid_in_batch(model: str, endpoint: Endpoint, prices: Mapping[str, Price]) -> Price | None:
+    """Return the price of a model whose replies came in a batch; None without a price.
+
+    A discount that nobody promises is not counted on: then it is the full price.
+    """
+    if model in prices:
+        quote: Quote | None = Quote(prices[model], CONFIG)
+    else:
+        quote = listed_quote(model, endpoint.base_url) if endpoint.base_url else None
+    if quote is None:
+        return None
+    batch = batch_quote(quote, endpoint)
+    return quote.price if batch is None or batch.is_assumed else batch.price
 
 
 @cache

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from judge.identity import messages_from_json
-from judge.trajectories import answers_by_turn
+from judge.records import Message
+from judge.trajectories import answers_by_turn, is_trajectory
 from prompts.shown import Shown, conversation
 from prompts.steps import has_tools, transcript
 
@@ -45,17 +46,18 @@ def question_of(prompt: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in prompt)
 
 
-def answer_of(messages_json: str) -> str:
-    """Return an answer as one text, its turns joined by a blank line."""
-    return "\n\n".join(map(_text, _answers(messages_json)))
-
-
 def _answers(messages_json: str) -> list[str | list[dict[str, Any]]]:
     """Return the answer to each turn: a text, or the messages of an agent with its tools."""
     if any(mark in messages_json for mark in _TOOLS):
         by_turn = answers_by_turn(messages_from_json(messages_json))
-        return [[message.row for message in turn] for turn in by_turn]
+        return [_answer(turn) for turn in by_turn]
     return [m["content"] for m in from_json(messages_json) if m["role"] == "assistant"]
+
+
+def _answer(turn: Sequence[Message]) -> str | list[dict[str, Any]]:
+    if len(turn) == 1 and not is_trajectory(turn):
+        return turn[0].content
+    return [message.row for message in turn]
 
 
 def _text(answer: str | list[dict[str, Any]]) -> str:

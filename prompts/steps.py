@@ -133,9 +133,19 @@ def _folded(turn: int, speaker: str, about: str, text: str) -> Iterator[Step]:
 
 def _pretty(arguments: str) -> str:
     try:
-        return json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
+        value = json.loads(arguments, object_pairs_hook=_object)
+        pretty = json.dumps(value, indent=2, ensure_ascii=False)
+        pretty.encode()  # an escape may stand for what is no character
     except (ValueError, RecursionError):
         return arguments
+    return pretty
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a name stands there twice")  # nothing that was written is left out
+    return found
 
 
 def _name(name: str) -> str:

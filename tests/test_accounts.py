@@ -157,6 +157,24 @@ async def test_a_price_that_changes_changes_nothing_that_was_paid(tmp_path: Path
     assert again.spent.usd == pytest.approx(bill.usd)
 
 
+def test_what_came_in_a_batch_is_stored_at_the_price_of_the_batch(tmp_path: Path) -> None:
+    pairs, folder, ledger = write_pairs(tmp_path / "p.jsonl", 2), tmp_path / "b", tmp_path / "x.db"
+    settings = told("http://127.0.0.1:9/v1")
+    half = settings.endpoints["default"].model_copy(update={"batch_discount": 0.5})
+    settings = settings.model_copy(update={"endpoints": {"default": half}})
+    done = api.batch_export(pairs, folder, settings=settings, ledger=ledger)
+    body = json.loads(completion().body)
+    out = tmp_path / "out.jsonl"
+    with out.open("w") as file:
+        for name in done.files:
+            for line in (folder / name.name).read_text().splitlines():
+                answer = {"status_code": 200, "request_id": "r", "body": body}
+                custom_id = json.loads(line)["custom_id"]
+                file.write(json.dumps({"custom_id": custom_id, "response": answer}) + "\n")
+    api.batch_import(out, ledger=ledger, settings=settings)
+    assert [row["cost_usd"] for row in rows(ledger)] == [pytest.approx(usd(11, 5) / 2)] * 4
+
+
 # What ends without a reply
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.bradley_terry import (
+    ALL_ALIKE,
     SHRUNK,
     UNBEATEN,
     Ratings,
@@ -193,6 +194,13 @@ def test_one_prompt_gives_strengths_without_an_interval() -> None:
     assert values(found)[0] == pytest.approx(np.log(2) / 2)
     assert found.strengths[0].low is None
     assert found.why == ONE_CLUSTER
+
+
+def test_nothing_but_ties_is_no_certainty() -> None:
+    found = rate([(0, 1, 0.5, prompt) for prompt in range(9)], names="AB")
+    assert isinstance(found, Ratings)
+    assert values(found) == pytest.approx([0, 0])
+    assert [(one.low, one.why) for one in found.strengths] == [(None, ALL_ALIKE)] * 2
 
 
 def test_davidson_needs_ties_and_more_than_ties() -> None:

@@ -29,6 +29,7 @@ from judge.pricing import Price, Range, estimate_tokens
 from judge.records import Order
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
+from judge.token_counting import RULE_OF_THUMB
 from tests.fakes import write_pairs
 
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -104,6 +105,26 @@ async def test_what_the_ledger_holds_is_not_asked_again(pairs: Path, tmp_path: P
     [judge] = estimate.judges
     assert judge.is_latency_measured
     assert 0 < judge.latency_s < ASSUMED_LATENCY_S
+
+
+async def test_what_was_asked_shows_what_the_rest_will_weigh(pairs: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "runs" / "x.db"
+    async with running_simulator(SimulatorSettings(reply_words=40)) as simulator:
+        settings = told(simulator.base_url)
+        await api.arun(pairs, settings=settings, ledger=ledger, limit=4, environ={})
+        estimate = estimated(pairs, settings, ledger)
+        result = await api.arun(pairs, settings=settings, ledger=ledger, environ={})
+    [judge] = estimate.judges
+    assert "8 prompts in the ledger" in judge.token_source
+    assert "measured" in judge.reply_source
+    for told_of, took in (
+        (judge.prompt_tokens, result.progress.input_tokens),
+        (judge.reply_tokens, result.progress.output_tokens),
+    ):
+        assert told_of.low <= took <= told_of.high
+        assert told_of.high < 2 * told_of.low
+    other = told(simulator.base_url, Judge(model="another", max_tokens=800))
+    assert estimated(pairs, other, ledger).judges[0].token_source == RULE_OF_THUMB
 
 
 async def test_statuses_to_retry_count_as_calls(pairs: Path, tmp_path: Path) -> None:

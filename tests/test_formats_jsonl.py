@@ -325,8 +325,8 @@ def test_without_an_id_each_orientation_of_a_content_has_its_own() -> None:
             "give system or user or assistant or tool",
         ),
         (
-            {"prompt": [{"role": "user", "content": [{"type": "text"}]}]},
-            'field "prompt[0].content": a list where a text is needed; give a text',
+            {"prompt": [{"role": "user", "content": {"type": "text"}}]},
+            'field "prompt[0].content": an object where a text is needed; give a text',
         ),
         (
             {"prompt": [{"role": "user", "contents": "x"}]},

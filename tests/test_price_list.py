@@ -12,6 +12,7 @@ from judge.price_list import (
     batch_quote,
     is_own_machine,
     listed_quote,
+    paid_in_batch,
     price_warnings,
     quotes_of,
 )
@@ -158,6 +159,17 @@ def test_half_the_price_is_called_an_assumption_where_nobody_promises_it(
 def test_a_model_that_costs_nothing_is_no_cheaper_in_a_batch() -> None:
     free = Quote(Price(input_per_million=0, output_per_million=0), CONFIG)
     assert batch_quote(free, Endpoint(base_url=LOCAL)) is None
+
+
+def test_what_came_in_a_batch_was_paid_at_a_discount_that_is_known_and_no_other() -> None:
+    prices = {"m": PRICE}
+    known = Endpoint(base_url=LOCAL, batch_discount=0.25)
+    assert paid_in_batch("m", known, prices) == PRICE.times(0.75)
+    assert paid_in_batch("m", Endpoint(base_url=OPENAI), prices) == PRICE.times(0.5)
+    assert paid_in_batch("m", Endpoint(base_url=LOCAL), prices) == PRICE
+    assert paid_in_batch("other", Endpoint(base_url=LOCAL), prices) is None
+    free = Price(input_per_million=0, output_per_million=0)
+    assert paid_in_batch("m", known, {"m": free}) == free
 
 
 # What is odd

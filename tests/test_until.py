@@ -274,10 +274,10 @@ async def test_strategies_with_rounds_go_on_to_further_prompts(
     prompts: Path, ledger: Path, pairing: dict[str, str]
 ) -> None:
     async with running_simulator(PLAIN) as simulator:
-        settings = told(simulator.base_url, run={"until": 8}, pairing=pairing)
+        settings = told(simulator.base_url, run={"until": 4}, pairing=pairing)
         result = await labelled(prompts, settings, ledger, limit=8)
         assert simulator.stats.requests == asked(ledger)
-        assert 8 <= usable_in(result.outcomes) <= 8 + PAIRS
+        assert 4 <= usable_in(result.outcomes) <= 4 + PAIRS
         every = told(simulator.base_url, run={"until": 5000}, pairing=pairing)
         ended = await labelled(prompts, every, ledger, limit=8)
         assert simulator.stats.requests == asked(ledger)

@@ -5,6 +5,7 @@ Reading the same files again adds nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +34,8 @@ from judge.ledger.batches import (
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
 from judge.policy_counts import count_asks
+from judge.price_list import paid_in_batch
+from judge.pricing import Usage, cost_usd
 from judge.records import Judgment
 
 PAGE = 500
@@ -192,8 +195,20 @@ class _Importer:
             outcome = refused_request(line.answer, judge, endpoint) or outcome
         if isinstance(outcome, EndpointError) and not isinstance(outcome, ItemError):
             return outcome, None
+        if isinstance(outcome, Reply):
+            outcome = self._priced(outcome, judge, endpoint)
         asked = Asked(ask.content_id, judge, ask.order, ask.sample)
         return outcome, judgment_of(asked, outcome, attempts=1, rewrites=ask.rewrites, now=now)
+
+    def _priced(self, reply: Reply, judge: ResolvedJudge, endpoint: Endpoint) -> Reply:
+        """Return a reply with what it cost in a batch, where that is known."""
+        given, made = reply.input_tokens, reply.output_tokens
+        prices = self._settings.prices if self._settings else {}
+        price = paid_in_batch(judge.model, endpoint, prices)
+        if price is None or given is None or made is None:
+            return reply
+        usage = Usage(given, made, min(reply.cached_tokens or 0, given))
+        return replace(reply, cost_usd=cost_usd(price, usage))
 
     def _note_stored(
         self, where: str, line: BatchLine, judgment: Judgment | None, reply: str

@@ -38,7 +38,9 @@ def _ratings(standings: "Standings") -> str:
         shown.append(f"{on_one_line(name)} {rating.value:+.2f}{interval}")
     if unnamed := len(standings.ratings) - len(shown):
         shown.append(f"and {unnamed:,} more")
-    why = f"; {on_one_line(standings.why)}" if standings.why else ""
+    reasons = (standings.why, *(rating.why for rating in standings.ratings.values()))
+    told = next((reason for reason in reasons if reason), None)
+    why = f"; {on_one_line(told)}" if told else ""
     return f"{', '.join(shown)}; Bradley-Terry in logits, 95 % CI by prompt{why}"
 
 
