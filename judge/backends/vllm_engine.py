@@ -262,6 +262,11 @@ class VLLMEngine:
                 "max_num_seqs or max_model_len if it ran out of memory, and run the same command "
                 "again to resume"
             )
+        if "thinking_token_budget" in said:  # it would refuse every item alike
+            return AccountError(
+                f"{self._name}: {said}; set reasoning_parser in the endpoint's options, or remove "
+                "thinking_token_budget from reasoning_tokens_field or extra_body"
+            )
         if isinstance(error, ValueError | TypeError | VLLMClientError):
             return ItemError(f"{self._name}: the engine refuses the request: {said}")
         return TransientError(f"{self._name}: the engine failed: {said}", kind="engine failure")
