@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from judge.api.compare import compare
     from judge.api.deliver import agree, export, handoff, import_file
     from judge.api.label import agenerate, arun, cost, generate, run
+    from judge.api.references import acheck_references, check_references
     from judge.api.runs import delete_run, runs, show_run
     from judge.api.start import acheck, check, demo, init, simulate
     from judge.certifying import certify
@@ -43,6 +44,8 @@ _HOMES = {
     "cost": "judge.api.label",
     "generate": "judge.api.label",
     "run": "judge.api.label",
+    "acheck_references": "judge.api.references",
+    "check_references": "judge.api.references",
     "delete_run": "judge.api.runs",
     "runs": "judge.api.runs",
     "show_run": "judge.api.runs",
@@ -59,6 +62,7 @@ __all__ = [
     "abatch_status",
     "abatch_submit",
     "acheck",
+    "acheck_references",
     "agenerate",
     "agree",
     "arun",
@@ -69,6 +73,7 @@ __all__ = [
     "batch_submit",
     "certify",
     "check",
+    "check_references",
     "compare",
     "cost",
     "delete_run",

@@ -52,7 +52,7 @@ async def ask_missing(
     Raises LedgerError when a commit fails: what was committed before it is kept.
     """
     judge_keys = [judge.judge_key for pool in pools for judge in pool.judges]
-    policy = policy_of(run.settings, judge_keys)
+    policy = policy_of(run.policy_settings, judge_keys)
     async with LedgerWriter(ledger) as writer:
         work = _Work(run, policy, judge_keys, reader, PageReader(), writer, progress, stop, retry)
         desks = [_JudgeDesk(pool, work) for pool in pools]
@@ -100,7 +100,7 @@ def missing_asks(
     judges of the run.
     """
     content = item.content
-    policy = policy or policy_of(run.settings, list(judges))
+    policy = policy or policy_of(run.policy_settings, list(judges))
     questions = [
         question
         for question in policy.next_questions(content.content_id, item.answered, retry=retry)

@@ -20,6 +20,7 @@ from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
 from judge.pair_columns import STRATA, PairGathering
 from judge.policies.choice import policy_of
+from judge.policy import Policy
 from judge.pricing import Price
 from judge.vote_columns import CastVote, vote_columns
 
@@ -171,10 +172,14 @@ def _judge_gatherings(run: Run, expenses: Mapping[str, Expense]) -> list[JudgeGa
 
 def _joint_name(run: Run) -> str:
     """Return the name of the panel or cascade, told apart from a judge who bears it."""
-    policy = policy_of(run.settings, run.judge_keys)
-    name = str(run.settings["policy"]["name"]) if policy.is_staged else PANEL
+    policy = policy_of(run.policy_settings, run.judge_keys)
+    name = str(run.settings["policy"]["name"]) if _is_named(run, policy) else PANEL
     is_taken = any(judge.name == name for judge in run.judges)
     return f"{name} of {len(run.judges)}" if is_taken else name
+
+
+def _is_named(run: Run, policy: Policy) -> bool:
+    return policy.is_staged and "policy" in run.settings
 
 
 def _provenance(run: Run, gold: str | None) -> dict[str, object]:

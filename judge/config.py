@@ -178,6 +178,11 @@ class Judge(Table):
     """A built-in prompt's name or a path to a TOML file."""
     criteria: Name | None = None
     """Built-in criteria's name or a path to a TOML file; None takes those of the prompt, if any."""
+    examples: Name | None = None
+    """File of examples that stand before the pair, as judge tune writes it; part of a judgment's
+    identity."""
+    few_shots: Count | None = None
+    """How many of them are shown, from the first on; all where None."""
     orders: Literal["both"] = "both"
     temperature: Annotated[Number, Field(ge=0)] | None = 0.0
     """False or None leaves it to the server, for models that refuse the parameter."""
@@ -229,11 +234,27 @@ class Run(PolicyRules):
     budget_tokens: Count | None = None
     budget_usd: Annotated[Number, Field(gt=0)] | None = None
     """In US dollars, at the prices of the prices table or of the price list."""
+    doubtful_references: Literal["judge", "skip"] = "judge"
+    """What becomes of a pair whose reference judge references check found doubtful: it is judged
+    all the same and its label says so, or nothing is asked and it is left to people."""
     until: Count | None = None
     """Usable labels, first or second, until which prompts are answered and judged in waves."""
     max_candidates_per_prompt: Count | None = None
     """For `until`, once all prompts are answered; 4 times what the generators write where not
     given."""
+
+
+class References(Table):
+    """How reference answers are checked by a model's own answers."""
+
+    judge: Name | None = None
+    """Name of the judge whose model answers and compares; the first one where None."""
+    samples: Count = 3
+    """Own answers to each question."""
+    temperature: Annotated[Number, Field(gt=0)] = 0.7
+    """Of the own answers; not sent where the judge sends none."""
+    max_tokens: Count = 1024
+    """Of an own answer, thinking included."""
 
 
 class Batching(Table):
@@ -256,6 +277,7 @@ class Settings(Table):
     pairing: PairingRules = PairingRules()
     run: Run = Run()
     batching: Batching = Batching()
+    references: References = References()
     prices: dict[str, Price] = {}
     """By model name, in US dollars per million tokens; they go before the price list."""
 

@@ -17,6 +17,7 @@ from judge.atomic import HashingWriter, atomic_writer
 from judge.errors import ConfigError, LedgerError
 from judge.formats.labels import label_row
 from judge.formats.trl import trl_row
+from judge.label_references import with_references
 from judge.labelling import count_outcomes, labelled_texts, name_outcome, run_pairs_of
 from judge.labels import PENDING
 from judge.ledger.facts import votes_on
@@ -185,7 +186,7 @@ def _write_file(
 def _write_rows(ledger: Ledger, run: Run, file: HashingWriter, row: RowMaker) -> Counter[str]:
     """Write what becomes a row and return the rest, counted by outcome or reason."""
     left_out: Counter[str] = Counter()
-    for pair, label in labelled_texts(ledger, run):
+    for pair, label in with_references(ledger, run, labelled_texts(ledger, run)):
         written = row(pair, label)
         if written is None:
             left_out[name_outcome(label)] += 1

@@ -66,7 +66,7 @@ class JudgeGathering:
     _policy: Policy = field(init=False)
 
     def __post_init__(self) -> None:
-        self._policy = policy_of(self.run.settings, self.run.judge_keys)
+        self._policy = policy_of(self.run.policy_settings, self.run.judge_keys)
 
     def add(self, pair: JudgedPair) -> None:
         """Append the row of a pair."""

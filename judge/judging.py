@@ -14,6 +14,7 @@ from judge.records import Judgment, Order, Status
 from judge.retry import Delivery, RetryPolicy
 from judge.verdict_json import verdict_schema
 from prompts.errors import PromptError
+from prompts.few_shots import load_few_shots, with_few_shots
 from prompts.loader import load_prompt
 from prompts.shown import Shown
 from prompts.template import JudgePrompt, Rendered, VerdictFormat
@@ -80,7 +81,7 @@ class Deferred:
 def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
     """Return the judge ready to ask; raises ConfigError when its prompt cannot be used."""
     try:
-        prompt = load_prompt(judge.prompt, judge.criteria)
+        prompt = _prompt_of(judge)
     except PromptError as error:
         raise ConfigError(f'judge "{judge.display_name}": {error}') from error
     is_token = prompt.verdict_format is VerdictFormat.TOKEN
@@ -119,6 +120,18 @@ def resolve_judge(judge: Judge, endpoint: Endpoint) -> ResolvedJudge:
             else None
         ),
     )
+
+
+def _prompt_of(judge: Judge) -> JudgePrompt:
+    prompt = load_prompt(judge.prompt, judge.criteria)
+    if judge.examples is not None:
+        return with_few_shots(prompt, load_few_shots(judge.examples, judge.few_shots))
+    if judge.few_shots is not None:
+        raise ConfigError(
+            f'judge "{judge.display_name}": few_shots = {judge.few_shots} needs a file to take them '
+            'from; add examples = "FILE", as judge tune writes one, or remove few_shots'
+        )
+    return prompt
 
 
 def _sampling(judge: Judge, endpoint: Endpoint) -> dict[str, Any]:

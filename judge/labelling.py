@@ -17,14 +17,14 @@ from judge.records import Label, Order, Outcome, Pair, Reading
 
 def labelled_pairs(ledger: Ledger, run: Run) -> Iterator[tuple[JudgedPair, Label]]:
     """Yield every given pair of a run with its label, without texts, in input order."""
-    policy = policy_of(run.settings, run.judge_keys)
+    policy = policy_of(run.policy_settings, run.judge_keys)
     for pair in run_pairs_of(ledger, run):
         yield pair, label_of_pair(run, pair, policy=policy)
 
 
 def labelled_texts(ledger: Ledger, run: Run) -> Iterator[tuple[Pair, Label]]:
     """Yield every given pair of a run with its texts and its label, in input order."""
-    policy = policy_of(run.settings, run.judge_keys)
+    policy = policy_of(run.policy_settings, run.judge_keys)
     found = whole_pairs(ledger, run.run_id, run.judge_keys, one_order=run.one_order)
     for pair, readings in found:
         content = canonical(pair) if policy.is_staged else None
@@ -75,7 +75,7 @@ def label_of(
     """
     if run.kind == IMPORT_RUN:
         return with_ratings(resolve_label(pair_id, readings, rule=Rule(run.rule)), readings)
-    policy = policy or policy_of(run.settings, run.judge_keys)
+    policy = policy or policy_of(run.policy_settings, run.judge_keys)
     seen = [reading.oriented(is_exchanged=is_exchanged) for reading in readings]
     deciding = policy.deciding(content_id, seen)
     if deciding is None:
@@ -98,7 +98,7 @@ def own_label(run: Run, readings: Sequence[Reading], *, policy: Policy | None = 
     """Return what one of several judges makes of a pair by itself, whatever the others say."""
     if run.kind == IMPORT_RUN:
         return resolve_label("", readings, rule=Rule(run.rule))
-    samples = (policy or policy_of(run.settings, run.judge_keys)).samples
+    samples = (policy or policy_of(run.policy_settings, run.judge_keys)).samples
     by_order: dict[Order, list[Reading]] = {}
     for reading in readings:
         by_order.setdefault(reading.order, []).append(reading)
@@ -110,7 +110,7 @@ def own_label(run: Run, readings: Sequence[Reading], *, policy: Policy | None = 
 def count_outcomes(ledger: Ledger, run: Run) -> Counter[str]:
     """Return the number of given pairs by outcome; undecided ones as "undecided: reason"."""
     counts: Counter[str] = Counter()
-    policy = policy_of(run.settings, run.judge_keys)
+    policy = policy_of(run.policy_settings, run.judge_keys)
     if policy.is_staged:
         return Counter(name_outcome(label) for _, label in labelled_pairs(ledger, run))
     found = reading_patterns(

@@ -244,7 +244,7 @@ def prepare_run(
         skip_bad_lines=job.skip_bad_lines,
         mapping=job.mapping,
     )
-    return run, intake
+    return find_run(ledger, run.run_id), intake  # with what it leaves out of its pairs
 
 
 def _counted(reader: Ledger, run: Run) -> Progress:

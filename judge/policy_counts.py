@@ -36,9 +36,9 @@ def count_asks(ledger: Ledger, run: Run) -> AskCounts:
     Where every pair is asked the same they are counted in the database; where the answers decide,
     every pair is looked at.
     """
-    policy = policy_of(run.settings, run.judge_keys)
+    policy = policy_of(run.policy_settings, run.judge_keys)
     contents = count_contents(ledger, run.run_id)
-    most = contents * most_asked(run.settings, run.judge_keys).asks_per_pair
+    most = contents * most_asked(run.policy_settings, run.judge_keys).asks_per_pair
     if isinstance(policy, FixedPolicy):
         return _count_fixed(ledger, run, policy, most)
     return _count_staged(ledger, run, policy, most)

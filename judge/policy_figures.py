@@ -12,6 +12,7 @@ from judge.ledger.store import Ledger
 from judge.policies.cascade import LEFT_TO_PEOPLE, Cascade
 from judge.policies.choice import policy_of
 from judge.policies.early_stop import EarlyStop
+from judge.policies.left_out import LeftOut
 from judge.policies.majority import resolve_samples
 from judge.policies.tracing import trace
 
@@ -71,10 +72,13 @@ def policy_figures(
 
     `expenses` has what the judgments took, by judge key.
     """
-    policy = policy_of(run.settings, run.judge_keys)
+    policy = policy_of(run.policy_settings, run.judge_keys)
+    if isinstance(policy, LeftOut):
+        policy = policy.policy
     if not policy.is_staged:
         return None
-    contents = read_contents(ledger, run.run_id, run.judge_keys)
+    found = read_contents(ledger, run.run_id, run.judge_keys)
+    contents = (content for content in found if content.content_id not in run.left_out)
     if isinstance(policy, Cascade):
         names = {judge.judge_key: judge.name for judge in run.judges}
         return _cascade_figures(policy, contents, names, expenses)

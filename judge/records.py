@@ -119,11 +119,6 @@ class Message(Record):
     """The tool that a tool's message comes from."""
 
     @property
-    def is_silent(self) -> bool:
-        """Whether it says nothing and only calls tools."""
-        return self.tool_calls is not None and not self.content
-
-    @property
     def row(self) -> dict[str, Any]:
         """The JSON object of the message, which reads back as an equal one."""
         return self.model_dump(mode="json")
@@ -156,7 +151,9 @@ class Candidate(Record):
         Of an agent, what it said: neither its calls nor their results.
         """
         return "\n\n".join(
-            m.content for m in self.messages if m.role == "assistant" and not m.is_silent
+            m.content
+            for m in self.messages
+            if m.role == "assistant" and (m.content or not m.tool_calls)
         )
 
 
@@ -273,6 +270,8 @@ class Label(Record):
     """How much better the first candidate is, the mean over the orders; None where not graded."""
     attributes: dict[str, AttributeMeans] | None = None
     """Mean ratings over the orders by attribute; None where nothing was rated."""
+    reference: Literal["checked", "doubtful", "unclear"] | None = None
+    """What the check of the pair's reference came to; None where it was not checked."""
     rule: str
     judgments: tuple[str, ...] = ()
 

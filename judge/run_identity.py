@@ -19,7 +19,9 @@ def run_settings(
     """
     thresholds = [judge.accept_above for judge in settings.judges]
     policy = policy_settings(settings.run, [judge.judge_key for judge in judges], thresholds)
-    asked = {"policy": policy} if policy else {}
+    asked: dict[str, object] = {"policy": policy} if policy else {}
+    if settings.run.doubtful_references == "skip":
+        asked["doubtful_references"] = "skip"
     return {"rule": settings.run.rule.value, **asked, **told}
 
 

@@ -167,7 +167,7 @@ def _ask_pages(
 
     With each stands whether it was asked before and its reply cut.
     """
-    policy = policy_of(run.settings, run.judge_keys)
+    policy = policy_of(run.policy_settings, run.judge_keys)
     after = -1
     while page := work_page(
         ledger, run.run_id, list(judges), after=after, page_size=PAGE, one_order=run.one_order

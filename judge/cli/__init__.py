@@ -84,6 +84,14 @@ for _name, _help in (
     ("fetch", "Download what came of the batches of a folder, and import it."),
 ):
     _batch.command(f"judge.cli.batch:{_name}_command", name=_name, help=_help)
+_references = App(
+    name="references", group=_LABEL, help="Check the reference answers that judges are shown."
+)
+app.command(_references)
+_references.command(
+    "judge.cli.references:check_command", name="check",
+    help="Flag references that the judge's model contradicts when it answers by itself.",
+)  # fmt: skip
 _runs = App(name="runs", group=_LABEL, help="List, show and delete the runs of a ledger.")
 app.command(_runs)
 for _name, _help in (

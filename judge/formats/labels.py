@@ -1,11 +1,13 @@
 """Labels as JSON Lines: how each pair resolved, one object per pair.
 
     {"pair_id", "outcome", "reason"?, "probability", "margin", "grade"?,
-     "attributes"?: {NAME: {"first", "second", "margin"}}, "rule", "judgments": [ID, ...]}
+     "attributes"?: {NAME: {"first", "second", "margin"}}, "reference"?, "rule",
+     "judgments": [ID, ...]}
 
 `probability` and `margin` are null where the judges gave no probability; `reason` is absent
 where there is an outcome. `grade` is how much better the first answer is, -2 to 2, where verdicts
-were graded; `attributes` are mean ratings, with the first answer's lead, where there were any.
+were graded; `attributes` are mean ratings, with the first answer's lead, where there were any;
+`reference` is checked, doubtful or unclear, where the pair's reference was checked.
 """
 
 from typing import Any
@@ -20,6 +22,8 @@ def label_row(label: Label) -> dict[str, Any]:
         del row["reason"]
     if label.grade is None:
         del row["grade"]
+    if label.reference is None:
+        del row["reference"]
     if label.attributes is None:
         del row["attributes"]
     else:

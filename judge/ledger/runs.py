@@ -17,6 +17,7 @@ from judge.ledger.schema import (
     judgments,
     losses,
     pairs,
+    reference_checks,
     run_judges,
     run_pairs,
     run_prompts,
@@ -25,7 +26,8 @@ from judge.ledger.schema import (
     votes,
 )
 from judge.ledger.store import Ledger
-from judge.policies.choice import asks_one_order
+from judge.policies.choice import LEFT_OUT, asks_one_order
+from judge.references import ReferenceStatus
 
 IMPORT_RUN = "import"
 ROUNDS_RUN = "rounds"
@@ -59,6 +61,13 @@ class Run:
     """Whether the whole input has been read into the ledger."""
     created_at: str
     judges: tuple[RunJudge, ...]
+    left_out: frozenset[str] = frozenset()
+    """Contents that the run asks nothing about, for their doubtful references."""
+
+    @property
+    def policy_settings(self) -> Mapping[str, Any]:
+        """What its policy follows from: its settings, and what is left out."""
+        return {**self.settings, LEFT_OUT: self.left_out} if self.left_out else self.settings
 
     @property
     def rule(self) -> str:
@@ -165,6 +174,7 @@ def list_runs(ledger: Ledger) -> list[Run]:
                 kind=row.kind,
                 source=row.source,
                 settings=json.loads(row.settings),
+                left_out=_left_out(connection, row),
                 is_complete=row.is_complete,
                 created_at=row.created_at,
                 judges=tuple(judges.get(row.run_id, ())),
@@ -211,6 +221,10 @@ def _discard(connection: Connection, run_ids: Sequence[str]) -> None:
                 contents.c.content_id.not_in(select(judgments.c.content_id)),
             )
         )
+        kept = select(contents.c.content_id)
+        connection.execute(
+            delete(reference_checks).where(reference_checks.c.content_id.not_in(kept))
+        )
 
 
 def _abandoned(connection: Connection, *, but: str) -> Sequence[str]:
@@ -220,6 +234,20 @@ def _abandoned(connection: Connection, *, but: str) -> Sequence[str]:
         runs.c.run_id != but,
     )
     return connection.scalars(query).all()
+
+
+def _left_out(connection: Connection, row: Row[Any]) -> frozenset[str]:
+    if "doubtful_references" not in row.settings:
+        return frozenset()
+    doubtful = (
+        select(run_pairs.c.content_id)
+        .join(reference_checks, reference_checks.c.content_id == run_pairs.c.content_id)
+        .where(
+            run_pairs.c.run_id == row.run_id,
+            reference_checks.c.status == ReferenceStatus.DOUBTFUL.value,
+        )
+    )
+    return frozenset(connection.scalars(doubtful))
 
 
 def _run_judge(row: Row[Any]) -> RunJudge:

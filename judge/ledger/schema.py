@@ -261,6 +261,18 @@ batch_exports = Table(
     Column("created_at", String, nullable=False),
 )
 
+reference_checks = Table(
+    "reference_checks",
+    metadata,
+    Column("content_id", String, primary_key=True),
+    Column("checker_key", String, nullable=False, comment="digest of how the model answered"),
+    Column("status", String, nullable=False, comment="checked, doubtful or unclear"),
+    Column("same", Integer, nullable=False, comment="own answers that agree"),
+    Column("different", Integer, nullable=False),
+    Column("unsure", Integer, nullable=False),
+    Column("created_at", String, nullable=False),
+)
+
 batch_asks = Table(
     "batch_asks",
     metadata,

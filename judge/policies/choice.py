@@ -7,8 +7,10 @@ from judge.labels import Rule
 from judge.policies.cascade import Cascade, Stage
 from judge.policies.early_stop import EarlyStop
 from judge.policies.fixed import FixedPolicy
+from judge.policies.left_out import LeftOut
 from judge.policies.rules import PolicyName, PolicyRules
 from judge.policy import Policy
+from judge.references import DOUBTFUL_REASON
 
 
 def policy_settings(
@@ -34,8 +36,18 @@ def policy_settings(
     return kept
 
 
+LEFT_OUT = "left_out"
+"""Beside the settings of a run: contents that nothing is asked about (`Run.policy_settings`)."""
+
+
 def policy_of(settings: Mapping[str, Any], judge_keys: Sequence[str]) -> Policy:
     """Return the policy that the settings of a run describe."""
+    policy = _policy_of(settings, judge_keys)
+    left_out = settings.get(LEFT_OUT)
+    return LeftOut(policy, left_out, DOUBTFUL_REASON) if left_out else policy
+
+
+def _policy_of(settings: Mapping[str, Any], judge_keys: Sequence[str]) -> Policy:
     kept, rule = settings.get("policy") or {}, Rule(settings["rule"])
     samples = kept.get("samples", 1)
     if kept.get("name") == PolicyName.CASCADE:
@@ -56,7 +68,7 @@ def policy_of(settings: Mapping[str, Any], judge_keys: Sequence[str]) -> Policy:
 
 def most_asked(settings: Mapping[str, Any], judge_keys: Sequence[str]) -> FixedPolicy:
     """Return the policy that asks at once all that a run may ever ask about a pair."""
-    policy = policy_of(settings, judge_keys)
+    policy = _policy_of(settings, judge_keys)
     if isinstance(policy, FixedPolicy):
         return policy
     return FixedPolicy(tuple(judge_keys), Rule(settings["rule"]), samples=policy.samples)

@@ -23,6 +23,7 @@ from judge.simulator.replies import (
     compose_unparsable,
 )
 from judge.simulator.settings import MODEL, Logprobs, Reasoning, SimulatorSettings
+from judge.simulator.sums import checking_reply
 from judge.simulator.thinking import Said, said_after
 
 
@@ -201,6 +202,8 @@ def _content(
         )
     drafts = settings.generators.get(request.model)
     if drafts is None:
+        if (checked := checking_reply(settings, *_texts(request), voice=voice)) is not None:
+            return checked
         return NO_PAIR
     return best_answer(
         asked_of(request.messages),
@@ -209,6 +212,13 @@ def _content(
         words=settings.answer_words,
         voice=_voice_of_answer(settings, request, sending=voice),
     )
+
+
+def _texts(request: ChatRequest) -> tuple[str, str]:
+    """Return the system texts and the last user text."""
+    system = "\n".join(m.text for m in request.messages if m.role in ("system", "developer"))
+    user = [m.text for m in request.messages if m.role == "user"]
+    return system, user[-1] if user else ""
 
 
 def _shown(request: ChatRequest) -> ShownPair | None:

@@ -92,6 +92,9 @@ class SimulatorSettings(BaseModel):
     """Share of pairs judged once, whichever order is shown: their mistakes and ties repeat in the
     other order. The other pairs are judged anew in each order."""
 
+    answer_accuracy: Rate = 0.9
+    """Probability that the judge's own answer to a sum is right, where a reference is checked."""
+
     reply_words: Annotated[int, Field(ge=1, le=20_000)] = 150
     """Length of a reply's reasoning in words, to within a sentence."""
     unparsable_rate: Rate = 0.0
