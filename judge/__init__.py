@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from judge.api.references import acheck_references, check_references
     from judge.api.runs import delete_run, runs, show_run
     from judge.api.start import acheck, check, demo, init, simulate
+    from judge.api.tune import atune, tune, tune_cost
     from judge.certifying import certify
     from judge.planning_labels import plan
     from judge.verdicts import parse_verdict
@@ -54,6 +55,9 @@ _HOMES = {
     "demo": "judge.api.start",
     "init": "judge.api.start",
     "simulate": "judge.api.start",
+    "atune": "judge.api.tune",
+    "tune": "judge.api.tune",
+    "tune_cost": "judge.api.tune",
     "parse_verdict": "judge.verdicts",
 }
 
@@ -66,6 +70,7 @@ __all__ = [
     "agenerate",
     "agree",
     "arun",
+    "atune",
     "batch_export",
     "batch_fetch",
     "batch_import",
@@ -89,6 +94,8 @@ __all__ = [
     "runs",
     "show_run",
     "simulate",
+    "tune",
+    "tune_cost",
 ]
 
 

@@ -45,7 +45,7 @@ def compare_in_ledger(
             raise ConfigError(f"{json_path} is the ledger itself; write to another file")
         contenders = find_contenders(ledger, names)
         found = compare_gathered(contenders, _gathered(ledger, contenders, gold), asked)
-    found = replace(found, look=note_look(path, _look(found)))
+    found = replace(found, look=note_look(path, look_of(found)))
     if json_path is not None:
         with atomic_writer(json_path) as file:
             file.write(to_json(found.as_dict(), indent=2) + b"\n")
@@ -64,7 +64,8 @@ def _gathered(
     return gathered
 
 
-def _look(found: JudgeComparison) -> Look:
+def look_of(found: JudgeComparison, *, command: str = "compare") -> Look:
+    """Return the look that a comparison is: the same question of the same facts is the same."""
     settings = asdict(found.settings)
     figures = [
         {
@@ -77,7 +78,7 @@ def _look(found: JudgeComparison) -> Look:
     ]
     return Look(
         look_id=look_id_of(["compare", settings], found.facts),
-        command="compare",
+        command=command,
         subject=" against ".join(side.name for side in found.sides),
         split=found.settings.split.value,
         share=found.settings.share,

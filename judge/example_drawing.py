@@ -53,14 +53,14 @@ def draw_few_shots(
 ) -> tuple[FewShot, ...]:
     """Return `count` examples of as many prompts, any beginning of which is balanced too.
 
-    A and B are right by turns, with a tie as every third where there are any; categories, unanimous
-    votes and whoever was drawn first by the seed come next. Prompts of the test part, which takes
-    `share` of all, are never drawn, nor those that ask the same in other words of an id. Raises
-    ConfigError where fewer than `count` can be drawn.
+    A and B are right by turns, with a tie as every third where there are any; unanimous votes go
+    first, then categories that were shown less, then the seed decides. Prompts of the test part,
+    which takes `share` of all, are never drawn, nor those whose question is asked there under
+    another id.
+    Raises ConfigError where fewer than `count` can be drawn.
     """
     left = _drawable(voted, share=share, max_chars=max_chars)
     random.Random(seed).shuffle(left)
-    left.sort(key=lambda one: not one.is_unanimous)
     drawn: list[FewShot] = []
     categories: Counter[str] = Counter()
     while len(drawn) < count:
@@ -72,7 +72,7 @@ def draw_few_shots(
                 "lower few_shots, or give more votes"
             )
         fitting = [one for one in left if _fits(one, wanted)]
-        chosen = min(fitting, key=lambda one: (categories[_category(one)], not one.is_unanimous))
+        chosen = min(fitting, key=lambda one: (not one.is_unanimous, categories[_category(one)]))
         categories[_category(chosen)] += 1
         drawn.append(_few_shot(chosen, wanted))
         left = [one for one in left if not _is_same_prompt(one, chosen)]

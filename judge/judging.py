@@ -128,8 +128,8 @@ def _prompt_of(judge: Judge) -> JudgePrompt:
         return with_few_shots(prompt, load_few_shots(judge.examples, judge.few_shots))
     if judge.few_shots is not None:
         raise ConfigError(
-            f'judge "{judge.display_name}": few_shots = {judge.few_shots} needs a file to take them '
-            'from; add examples = "FILE", as judge tune writes one, or remove few_shots'
+            f'judge "{judge.display_name}": few_shots = {judge.few_shots} needs a file to '
+            'take them from; add examples = "FILE", as judge tune writes one, or remove few_shots'
         )
     return prompt
 

@@ -36,6 +36,7 @@ from judge.pricing import Price
 from judge.progress import Progress
 from judge.ready_judges import ready_judges
 from judge.records import Status
+from judge.reference_cautions import reference_cautions
 from judge.run_identity import run_id, run_judge, run_settings
 from judge.waves import Ending
 
@@ -155,9 +156,8 @@ async def run_job(
 
     Resumes by itself: only what the ledger lacks is asked. `on_start` is handed the counts once,
     before anything is asked, and may read them whenever it likes. `stop` ends the job early.
-    What `generated` its pairs has spent counts too; `engines` may hold models that are loaded
-    already. Raises ConfigError, InputError or LedgerError
-    before anything is asked, and LedgerError when the ledger cannot be written any more.
+    What `generated` its pairs has spent counts too; `engines` may hold models loaded already.
+    Raises ConfigError, InputError or LedgerError before anything is asked, LedgerError also later.
     """
     stop, loop = stop or Stop(), asyncio.get_running_loop()
     started = loop.time()
@@ -169,6 +169,7 @@ async def run_job(
         account = judging_account(reader, run, settings, before=before)
         progress.budget = account.budget
         intake.warn([*price_warnings(settings), *policy_cautions(settings)])
+        intake.warn(reference_cautions(reader, run, judges))
         if on_start:
             on_start(progress, intake)
         cause: EvenhandError | None = None

@@ -137,8 +137,7 @@ class Prompt(Record):
 class Candidate(Record):
     """One response to a prompt: the last turn, or one assistant message per user turn.
 
-    Either may be an agent's: messages of the assistant and its tools. Those to several turns are
-    then parted by the prompt's user messages (`judge.trajectories`).
+    Either may be an agent's, its tools' messages among its own (`judge.trajectories`).
     """
 
     messages: tuple[Message, ...]
@@ -146,10 +145,7 @@ class Candidate(Record):
 
     @property
     def text(self) -> str:
-        """The answer as one text; the turns of a multi-turn answer are joined by a blank line.
-
-        Of an agent, what it said: neither its calls nor their results.
-        """
+        """What was said, as one text; turns are joined by a blank line, calls are left out."""
         return "\n\n".join(
             m.content
             for m in self.messages

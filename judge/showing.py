@@ -11,8 +11,9 @@ from judge.trajectories import answers_by_turn, is_trajectory
 from prompts.shown import Shown, conversation
 from prompts.steps import has_tools, transcript
 
-_TOOLS = ('"tool_calls":', '"role":"tool"')
-"""Stand in stored messages where tools are at work; inside a text, quotes are escaped."""
+_CALLS = '"tool_calls":'
+_RESULT = '"role":"tool"'
+"""Both stand in stored messages where tools are at work; inside a text, quotes are escaped."""
 
 
 def shown_of(prompt_json: str, reference: str | None, first_json: str, second_json: str) -> Shown:
@@ -20,10 +21,10 @@ def shown_of(prompt_json: str, reference: str | None, first_json: str, second_js
     prompt = from_json(prompt_json)
     references = () if reference is None else (reference,)
     first, second = _answers(first_json), _answers(second_json)
+    if len(prompt) == 1 and isinstance(a := first[0], str) and isinstance(b := second[0], str):
+        return Shown(prompt[0]["content"], a, b, references)  # most pairs
     question = question_of(prompt)
     a, b = ("\n\n".join(map(_text, side)) for side in (first, second))
-    if len(prompt) == 1 and not any(isinstance(x, list) for x in (*first, *second)):
-        return Shown(question, a, b, references)
     return Shown(
         question=question,
         answer_a=a,
@@ -48,7 +49,7 @@ def question_of(prompt: Sequence[Mapping[str, Any]]) -> str:
 
 def _answers(messages_json: str) -> list[str | list[dict[str, Any]]]:
     """Return the answer to each turn: a text, or the messages of an agent with its tools."""
-    if any(mark in messages_json for mark in _TOOLS):
+    if _CALLS in messages_json or _RESULT in messages_json:
         by_turn = answers_by_turn(messages_from_json(messages_json))
         return [_answer(turn) for turn in by_turn]
     return [m["content"] for m in from_json(messages_json) if m["role"] == "assistant"]

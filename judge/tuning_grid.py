@@ -69,11 +69,13 @@ def read_grid(path: Path) -> Grid:
         raise ConfigError("\n".join(lines)) from error
 
 
-def variants_of(settings: Settings, grid: Grid, examples: str | None) -> tuple[Variant, ...]:
+def variants_of(
+    settings: Settings, grid: Grid, examples: str | None, *, needs_others: bool = True
+) -> tuple[Variant, ...]:
     """Return the config's first judge, the incumbent, then every other judge of the grid once.
 
     `examples` is the file of the few-shots. Raises ConfigError where a prompt cannot be used, a
-    judge is not in the config, or nothing but the incumbent would be tried.
+    judge is not in the config, or nothing but the incumbent would be tried unless that will do.
     """
     incumbent = settings.judges[0]
     found = [_variant(incumbent, incumbent, settings)]
@@ -89,7 +91,7 @@ def variants_of(settings: Settings, grid: Grid, examples: str | None) -> tuple[V
             if one.judge_key not in keys:
                 keys.add(one.judge_key)
                 found.append(one)
-    if len(found) == 1:
+    if len(found) == 1 and needs_others:
         raise ConfigError(
             f'nothing to try: every variant of the grid is judge "{incumbent.display_name}" of the '
             "config as it is; add prompts, few_shots, temperatures or another judge"

@@ -77,8 +77,8 @@ def load_few_shots(path: str, count: int | None = None) -> tuple[FewShot, ...]:
     if len(shots) < (count or 1):
         wanted = f"few_shots = {count}" if count else "a judge with examples"
         raise PromptError(
-            f"examples file {path}: it holds {len(shots)} and {wanted} needs more; lower few_shots, "
-            "or add lines to the file"
+            f"examples file {path}: it holds {len(shots)} and {wanted} needs more; lower "
+            "few_shots, or add lines to the file"
         )
     return shots[:count]
 
@@ -132,7 +132,8 @@ def _block(number: int, shot: FewShot, said: Callable[[FewShot], str]) -> str:
         ("Reference Verdict", said(shot)),
     )
     return "\n\n".join(
-        f"[The Start of {part} of Example {number}]\n{text}\n[The End of {part} of Example {number}]"
+        f"[The Start of {part} of Example {number}]\n{text}\n"
+        f"[The End of {part} of Example {number}]"
         for part, text in parts
     )
 

@@ -257,10 +257,10 @@ def test_every_other_look_at_test_votes_counts_and_a_repeated_one_does_not(
     judge.compare("one", "two", ledger=told, split="test")
     judge.compare("two", "one", ledger=told, split="test")
     _, out, _ = compare(capsys, "one", "two", "--ledger", told)
-    assert "look 2 at the test split of this gold" in out
+    assert "look 2 at the votes on these test prompts" in out
     assert "with Bonferroni over 2 looks the level is 0.0250" in " ".join(out.split())
     _, out, _ = compare(capsys, "one", "two", "--ledger", told, "--split", "test")
-    assert "look 1, repeated, at the test split" in out
+    assert "look 1, repeated, at the votes on" in out
     with Ledger(told) as ledger:
         add(ledger, vote(2, "second", "another"))
     found = judge.compare("one", "two", ledger=told)

@@ -452,8 +452,21 @@ def rows_of(cases: Sequence[Any], ids: str, *, is_mirrored: bool) -> dict[str, l
 
 
 def swapped_counts(figures: Row) -> Row:
-    counts = figures["counts"]
-    return figures | {"counts": counts | {"first": counts["second"], "second": counts["first"]}}
+    """The same figures with the candidates exchanged, and with them the orders."""
+
+    def swapped(row: Row) -> Row:
+        return row | {"first": row["second"], "second": row["first"]}
+
+    effects, confusion = figures["order_effects"], figures["confusion"]
+    exchanged = [confusion["counts"][at] for at in (2, 1, 0, 3, 4)]
+    counts = [[row[at] for at in (2, 1, 0, 3)] for row in exchanged]
+    return figures | {
+        "counts": swapped(figures["counts"]),
+        "marginals": swapped(figures["marginals"]),
+        "order_effects": effects
+        | {"table": [list(row) for row in zip(*effects["table"], strict=True)]},
+        "confusion": confusion | {"counts": counts},
+    }
 
 
 def flat(item: Any) -> Any:
@@ -498,7 +511,13 @@ def test_the_same_facts_from_the_other_side_give_mirrored_labels_and_equal_agree
         other_report: Any = judge.agree(ledger=exchanged.ledger).as_dict()
         figures = swapped_counts(other_report["judges"]["gpt"])
         assert figures == flat(seen_report["judges"]["gpt"])
-        assert other_report["ceiling"] == flat(seen_report["ceiling"])
+        ceiling = other_report["ceiling"]
+        marginals = ceiling["marginals"]
+        exchanged_marginals = marginals | {
+            "first": marginals["second"],
+            "second": marginals["first"],
+        }
+        assert ceiling | {"marginals": exchanged_marginals} == flat(seen_report["ceiling"])
 
 
 async def test_imported_replies_are_labelled_exactly_like_our_own(desk: Desk) -> None:

@@ -136,7 +136,7 @@ def test_what_is_left_out_is_none_and_never_a_number_that_stands_for_nothing() -
         (Judgment, JUDGMENT, {"status": "tie"}),
         (Judgment, JUDGMENT, {"sample": -1}),
         (Message, {"role": "user", "content": "x"}, {"role": "judge"}),
-        (Message, {"role": "user", "content": "x"}, {"name": "x"}),
+        (Message, {"role": "user", "content": "x"}, {"names": "x"}),
     ],
 )
 def test_a_record_refuses_what_it_does_not_know(

@@ -117,6 +117,10 @@ app.command(
     help="Say how many human labels a certificate, an interval or a comparison needs.",
 )  # fmt: skip
 app.command(
+    "judge.cli.tune:command", name="tune", group=_TRUST,
+    help="Try prompts, examples and temperatures on dev votes; test the best on the others.",
+)  # fmt: skip
+app.command(
     "judge.cli.handoff:command", name="handoff", group=_PEOPLE,
     help="Draw pairs for people to judge, and write them as blinded tasks with guidelines.",
 )  # fmt: skip

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from judge.ledger.schema import reference_checks, run_pairs
+from judge.ledger.schema import contents, reference_checks, run_pairs
 from judge.ledger.store import Ledger
 from judge.references import ReferenceCheck, ReferenceStatus
 
@@ -59,3 +59,17 @@ def has_checks(ledger: Ledger, run_id: str) -> bool:
     )
     with ledger.snapshot() as connection:
         return connection.scalar(query) is not None
+
+
+def count_without_reference(ledger: Ledger, run_id: str) -> tuple[int, int]:
+    """Return how many pairs of a run have no reference, and how many it has."""
+    lacking = func.sum(case((func.trim(func.coalesce(contents.c.reference, "")) == "", 1), else_=0))
+    query = (
+        select(lacking, func.count())
+        .select_from(run_pairs)
+        .join(contents, contents.c.content_id == run_pairs.c.content_id)
+        .where(run_pairs.c.run_id == run_id)
+    )
+    with ledger.snapshot() as connection:
+        found, total = connection.execute(query).one()
+        return found or 0, total

@@ -37,7 +37,7 @@ class ReplyFigures:
     @property
     def retries(self) -> int:
         """Requests beyond one per judgment."""
-        return self.requests - self.judgments
+        return max(0, self.requests - self.judgments)  # some fail before any request is sent
 
 
 def reply_figures(

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from judge.simulator import messages
+from judge.simulator.abilities import able
 from judge.simulator.answers import asked_of, best_answer
 from judge.simulator.draws import digest, uniform
 from judge.simulator.faults import Delivery, Fault, Flaw, draw_delivery
@@ -83,6 +84,7 @@ def answer_chat(
     rejection = _reject(settings, request)
     if rejection is not None:
         return rejection
+    settings = able(settings, request)
     delivery = draw_delivery(settings, body_digest, earlier_sends=earlier_sends)
     if delivery.fault in _ANSWERED_INSTEAD or delivery.fault in _NEVER_ANSWERED:
         return _instead(settings, delivery)

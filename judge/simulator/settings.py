@@ -81,6 +81,10 @@ class SimulatorSettings(BaseModel):
     accuracy: Rate = 0.85
     """Probability that a verdict names the truly better answer, where it is neither a tie nor
     driven by position; before `length_bias`."""
+    example_gain: Shift = 0.0
+    """Added to the accuracy where the prompt shows examples."""
+    temperature_loss: Rate = 0.0
+    """Taken from the accuracy at temperature 1; in proportion at others."""
     position_bias: Shift = 0.0
     """Share of verdicts given to the first shown answer whatever the texts; negative: to the
     second shown."""
