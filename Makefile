@@ -25,7 +25,7 @@ demo: $(READY)
 	$(BIN)/judge demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from judge.api.runs import delete_run, runs, show_run
     from judge.api.start import acheck, check, demo, init, simulate
     from judge.api.tune import atune, tune, tune_cost
-    from judge.certifying import certify
-    from judge.planning_labels import plan
-    from judge.verdicts import parse_verdict
+    from judge.replies.verdicts import parse_verdict
+    from judge.trust.certifying import certify
+    from judge.trust.planning_labels import plan
 
 _HOMES = {
     "abatch_fetch": "judge.api.batch",
@@ -35,8 +35,8 @@ _HOMES = {
     "batch_submit": "judge.api.batch",
     "compare": "judge.api.compare",
     "agree": "judge.api.deliver",
-    "certify": "judge.certifying",
-    "plan": "judge.planning_labels",
+    "certify": "judge.trust.certifying",
+    "plan": "judge.trust.planning_labels",
     "export": "judge.api.deliver",
     "handoff": "judge.api.deliver",
     "import_file": "judge.api.deliver",
@@ -58,7 +58,7 @@ _HOMES = {
     "atune": "judge.api.tune",
     "tune": "judge.api.tune",
     "tune_cost": "judge.api.tune",
-    "parse_verdict": "judge.verdicts",
+    "parse_verdict": "judge.replies.verdicts",
 }
 
 __all__ = [

@@ -137,7 +137,7 @@ class Prompt(Record):
 class Candidate(Record):
     """One response to a prompt: the last turn, or one assistant message per user turn.
 
-    Either may be an agent's, its tools' messages among its own (`judge.trajectories`).
+    Either may be an agent's, its tools' messages among its own (`judge.job.trajectories`).
     """
 
     messages: tuple[Message, ...]

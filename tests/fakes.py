@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from judge.chat import ChatRequest, Reply
-from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import EndpointError
 from judge.ledger.store import Ledger
 from judge.ledger.work import WorkItem, work_page
+from judge.settings.config import Endpoint, Judge, Run, Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")

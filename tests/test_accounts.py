@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 import judge as api
-from judge.budget import Spending
-from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import BudgetExceeded, ConfigError
 from judge.ledger.runs import find_run
 from judge.ledger.spending import note_losses, noted_losses, stored_spending
 from judge.ledger.store import Ledger
-from judge.pricing import Price, estimate_tokens
+from judge.prices.budget import Spending
+from judge.prices.pricing import Price, estimate_tokens
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from tests.fakes import (
     Scripted,
     Sent,

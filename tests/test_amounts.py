@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.amounts import limit_of, limits_of
 from judge.errors import ConfigError
+from judge.prices.amounts import limit_of, limits_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.answer_style import style_of
+from judge.trust.answer_style import style_of
 
 
 def written(*texts: str, role: str = "assistant") -> str:

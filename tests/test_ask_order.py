@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.ask_order import in_groups, side_by_side
-from judge.config import Endpoint, Judge
-from judge.judging import Ask, ResolvedJudge, resolve_judge
+from judge.job.ask_order import in_groups, side_by_side
+from judge.job.judging import Ask, ResolvedJudge, resolve_judge
 from judge.records import Order
+from judge.settings.config import Endpoint, Judge
 from prompts.shown import Shown
 from tests.benchmarks.prefix_material import DATA, material, requests_of
 from tests.benchmarks.prefix_material import all_asks as asks_about

@@ -16,17 +16,17 @@ import pytest
 from sqlalchemy import Connection
 
 import judge
-from judge.asking import JudgePool, ask_missing
-from judge.config import Endpoint, Judge
-from judge.desk import EndpointPool, Stop
 from judge.errors import ConfigError, EndpointError, EvenhandError, LedgerError, TransientError
-from judge.intake import Selection, read_input
-from judge.judging import resolve_judge
+from judge.inputs.intake import Selection, read_input
+from judge.job.asking import JudgePool, ask_missing
+from judge.job.desk import EndpointPool, Stop
+from judge.job.judging import resolve_judge
+from judge.job.progress import Progress
 from judge.ledger.runs import begin_run
 from judge.ledger.store import Ledger
 from judge.ledger.writer import LedgerWriter
-from judge.progress import Progress
 from judge.records import Judgment, Order, Verdict
+from judge.settings.config import Endpoint, Judge
 from judge.throttling.admission import Limits
 from judge.throttling.throttle import Throttle, ThrottledChat
 from tests.fakes import (

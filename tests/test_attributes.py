@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.attributes import check_scales, mean_grade, mean_ratings, with_ratings
-from judge.config import Endpoint, Judge
 from judge.errors import ConfigError
 from judge.formats.labels import label_row
-from judge.judging import ResolvedJudge, resolve_judge
-from judge.labels import Rule, resolve_label
-from judge.margins import MarginSource, attribute_columns, margin_of
+from judge.job.judging import ResolvedJudge, resolve_judge
+from judge.outcomes.attributes import check_scales, mean_grade, mean_ratings, with_ratings
+from judge.outcomes.labels import Rule, resolve_label
+from judge.outcomes.margins import MarginSource, attribute_columns, margin_of
 from judge.records import AttributeMeans, Label, Order, Outcome, Reading, Status, Verdict
+from judge.settings.config import Endpoint, Judge
 
 FORWARD, REVERSED = Order.FORWARD, Order.REVERSED
 SIDES = {2: Verdict.A, 1: Verdict.A, 0: Verdict.TIE, -1: Verdict.B, -2: Verdict.B}

@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import judge
-from judge.answer_style import AnswerStyle
-from judge.audit import gather, report_of
 from judge.errors import ConfigError, EvenhandError, InputError, LedgerError
-from judge.labelling import label_of, name_outcome
 from judge.ledger.facts import AnswerFacts, JudgedPair
 from judge.ledger.runs import Run, RunJudge
-from judge.pair_columns import turn_of
+from judge.outcomes.labelling import label_of, name_outcome
 from judge.records import Order, Reading, Status, Verdict, Vote
 from judge.simulator.process import simulator_process
 from judge.simulator.settings import SimulatorSettings
+from judge.trust.answer_style import AnswerStyle
+from judge.trust.audit import gather, report_of
+from judge.trust.pair_columns import turn_of
 
 Row = dict[str, Any]
 Orders = tuple[str | None, str | None]

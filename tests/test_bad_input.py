@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from judge.api.label import arun
-from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import AccountError, ConfigError, EvenhandError, InputError, LedgerError
-from judge.labels import Rule
+from judge.job.pipeline import RunResult
 from judge.ledger.facts import whole_pairs
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
-from judge.pipeline import RunResult
+from judge.outcomes.labels import Rule
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
 from tests.fakes import Scripted, Sent, completion, rows, scripted_server
@@ -334,7 +334,7 @@ JOB = """
 import sys
 from pathlib import Path
 from judge.api.label import run
-from judge.config import Endpoint, Judge, Settings
+from judge.settings.config import Endpoint, Judge, Settings
 from judge.errors import EvenhandError
 pairs, ledger, url = sys.argv[1:]
 settings = Settings(

@@ -11,8 +11,8 @@ import pytest
 import judge
 from judge.batches.exporting import Export
 from judge.batches.manifest import read_manifest
-from judge.config import Batching, Endpoint, Judge, Settings
 from judge.errors import ConfigError, EvenhandError, InputError
+from judge.settings.config import Batching, Endpoint, Judge, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import SimulatorSettings
 from tests.fakes import completion, failure, rows, scripted_server, settings_for, write_pairs

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 import judge
 from judge.batches.lines import parse_line
 from judge.batches.reports import BatchImport
-from judge.config import Endpoint, Judge, Settings
 from judge.errors import ConfigError, InputError
 from judge.ledger.batches import missing_batch_asks
 from judge.ledger.store import Ledger
+from judge.settings.config import Endpoint, Judge, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import SimulatorSettings
 from tests.fakes import completion, rows, scripted_server, settings_for, write_pairs

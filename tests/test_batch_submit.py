@@ -17,7 +17,6 @@ from judge.batches.manifest import RequestFile, read_manifest, read_submissions
 from judge.batches.patience import ATTEMPTS, patiently
 from judge.batches.server import BatchState, BatchStatus
 from judge.batches.submitting import BatchFolder
-from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import (
     AccountError,
     ConfigError,
@@ -28,8 +27,9 @@ from judge.errors import (
     TransientError,
     UnreachableError,
 )
-from judge.labels import Rule
+from judge.outcomes.labels import Rule
 from judge.policies.rules import PolicyName
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.server import Simulator, running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
 from tests.fakes import (

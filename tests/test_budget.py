@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.budget import Budget, BudgetedChat, Spending
 from judge.chat import ChatModel, ChatRequest, Reply
 from judge.errors import (
     AccountError,
@@ -19,7 +18,8 @@ from judge.errors import (
     TransientError,
     UnreachableError,
 )
-from judge.pricing import Price
+from judge.prices.budget import Budget, BudgetedChat, Spending
+from judge.prices.pricing import Price
 from judge.throttling.admission import Limits
 from judge.throttling.throttle import Throttle, ThrottledChat
 from tests.fakes import ScriptedChat, in_virtual_time, reply

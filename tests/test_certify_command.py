@@ -9,11 +9,11 @@ import pytest
 from cyclopts import App, Parameter
 
 import judge
-from judge.certifying import Certification, certify
 from judge.cli.door import exit_code_of
 from judge.errors import ConfigError
-from judge.label_plan import Goal
-from judge.planning_labels import plan
+from judge.trust.certifying import Certification, certify
+from judge.trust.label_plan import Goal
+from judge.trust.planning_labels import plan
 
 PROMPTS = 120
 Told = tuple[int, str, list[str]]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from judge.check_steps import LONGEST_LINE, Mark, Step, last_line, sqlite_step
-from judge.checking import CheckResult, check_everything
 from judge.ledger.store import Ledger
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import AccountFault, SimulatorSettings
+from judge.start.check_steps import LONGEST_LINE, Mark, Step, last_line, sqlite_step
+from judge.start.checking import CheckResult, check_everything
 from tests.fakes import Scripted, Sent, completion, failure, scripted_server
 
 KEY = "made-up-key-0123456789"

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from judge.check_steps import Mark, Step
 from judge.cli import app
 from judge.cli.check import step_line
 from judge.cli.columns import aligned
 from judge.cli.cost_view import HEAD_CHARS, TAIL_CHARS, sample_lines
 from judge.cli.door import exit_code_of
-from judge.estimate import PromptSample
+from judge.prices.estimate import PromptSample
 from judge.records import Order
 from judge.simulator.process import SimulatorProcess, simulator_process
 from judge.simulator.settings import SimulatorSettings
+from judge.start.check_steps import Mark, Step
 from tests.fakes import completion, scripted_server, write_pairs
 
 COMMANDS = [
@@ -146,7 +146,7 @@ def test_a_broken_config_is_a_failed_step_not_an_error(typed: Typed) -> None:
 async def test_a_hostile_reply_steers_no_terminal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from judge.checking import check_everything
+    from judge.start.checking import check_everything
 
     hostile = "I choose\n\x1b]0;owned\x07 [[A]] or\r[[B]] \u202e"
     async with scripted_server([completion(hostile)]) as server:

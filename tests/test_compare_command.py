@@ -10,9 +10,9 @@ from calibration.compare import Bucket, Metric
 from judge.cli import app
 from judge.cli.door import exit_code_of
 from judge.errors import ConfigError, LedgerError
-from judge.gold_split import is_test
 from judge.ledger.runs import IMPORT_RUN, RunJudge
 from judge.ledger.store import Ledger
+from judge.trust.gold_split import is_test
 from tests.test_run_listing import FLIP, LOSS, NOTHING, STRONG, TIE, WEAK, WIN, add, add_run, vote
 
 Told = tuple[int, str, list[str]]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from judge.config import Endpoint, Judge, Settings
 from judge.errors import ConfigError
-from judge.labels import Rule
-from judge.loading import load_settings
+from judge.outcomes.labels import Rule
+from judge.settings.config import Endpoint, Judge, Settings
+from judge.settings.loading import load_settings
 
 CANARY = "sk-canary-7f3a9c0b12d4"
 

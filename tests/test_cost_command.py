@@ -13,7 +13,7 @@ from judge.cli.configured import known_prices
 from judge.cli.door import exit_code_of
 from judge.cli.talk import Talk
 from judge.errors import ConfigError
-from judge.pricing import Price
+from judge.prices.pricing import Price
 from judge.simulator.process import SimulatorProcess, simulator_process
 from judge.simulator.settings import MODEL, SimulatorSettings
 from tests.fakes import rows, write_pairs

@@ -14,14 +14,14 @@ from judge.api.start import acheck
 from judge.cli.check import prompt_lines
 from judge.cli.cost_view import sample_lines
 from judge.cli.overrides import SettingFlags
-from judge.config import Endpoint, Judge, Settings
 from judge.errors import ConfigError
-from judge.labelling import labelled_pairs
+from judge.job.pipeline import JobInput, RunResult, run_job
 from judge.ledger.rated import rated_attributes
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
-from judge.pipeline import JobInput, RunResult, run_job
+from judge.outcomes.labelling import labelled_pairs
 from judge.records import AttributeMeans, Outcome
+from judge.settings.config import Endpoint, Judge, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
 from tests.fakes import rows, write_pairs

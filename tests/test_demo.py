@@ -8,11 +8,11 @@ from urllib.request import urlopen
 import pytest
 
 import judge
-from judge import demonstration
-from judge.demonstration import SIMULATED, example_pairs
 from judge.errors import LedgerError
 from judge.formats.pairs import warnings_of
 from judge.ledger.store import Ledger
+from judge.start import demonstration
+from judge.start.demonstration import SIMULATED, example_pairs
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.drawing import Draw, Lottery, draw
+from judge.people.drawing import Draw, Lottery, draw
 from judge.records import Order, Outcome
 
 SEEDS = 3000

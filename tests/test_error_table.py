@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import judge
-from judge.config import Judge
-from judge.pipeline import RunResult
+from judge.job.pipeline import RunResult
+from judge.settings.config import Judge
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import AccountFault, SimulatorSettings
 from tests.fakes import (

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import judge as api
-from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import ConfigError, InputError
-from judge.estimate import (
+from judge.ledger.seen import SeenIds
+from judge.outcomes.labels import Rule
+from judge.prices.estimate import (
     ASSUMED_LATENCY_S,
     Estimate,
     JudgeEstimate,
@@ -23,13 +24,12 @@ from judge.estimate import (
     reply_range,
     total,
 )
-from judge.labels import Rule
-from judge.ledger.seen import SeenIds
-from judge.pricing import Price, Range, estimate_tokens
+from judge.prices.pricing import Price, Range, estimate_tokens
+from judge.prices.token_counting import RULE_OF_THUMB
 from judge.records import Order
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
-from judge.token_counting import RULE_OF_THUMB
 from tests.fakes import write_pairs
 
 NOWHERE = "http://127.0.0.1:9/v1"

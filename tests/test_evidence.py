@@ -10,14 +10,14 @@ import pytest
 from pydantic_core import to_json
 
 import judge
-import judge.evidence as reading
+import judge.trust.evidence as reading
 from calibration.position import TwoOrders
 from calibration.report.columns import JudgeColumns
 from calibration.report.evidence import Evidence, Flag, Passage, flag_masks, steady_labels
-from judge.audit import gather_in
-from judge.evidence import evidence_of
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
+from judge.trust.audit import gather_in
+from judge.trust.evidence import evidence_of
 
 Row = dict[str, Any]
 

@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from calibration.report.columns import Expense
-from judge.audit import gather_in
-from judge.expenses import expenses_of, joint_expense, usd_per_1000_labels
 from judge.identity import canonical
 from judge.ledger.intake import Given, add_pairs
 from judge.ledger.run_facts import ReplyTotals, reply_totals
@@ -14,8 +12,10 @@ from judge.ledger.runs import Run, RunJudge, begin_run, complete_run, find_run
 from judge.ledger.store import Ledger
 from judge.ledger.writer import INSERT_JUDGMENT
 from judge.policy import single_order
-from judge.pricing import Price, Usage
+from judge.prices.expenses import expenses_of, joint_expense, usd_per_1000_labels
+from judge.prices.pricing import Price, Usage
 from judge.records import Candidate, Judgment, Message, Order, Pair, Prompt, Status, Verdict
+from judge.trust.audit import gather_in
 
 STRONG = RunJudge("key-1", "strong", "model-1", "pair-tie", "digest-1", {})
 WEAK = RunJudge("key-2", "weak", "model-2", "pair-tie", "digest-2", {})

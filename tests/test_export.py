@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 import judge
 from judge.api.deliver import agree, export, import_file
 from judge.errors import ConfigError, EvenhandError, InputError, LedgerError
-from judge.exporting import Manifest, manifest_path
 from judge.identity import canonical, judgment_id
 from judge.ledger.intake import Given, add_judgments, add_pairs
 from judge.ledger.runs import RunJudge, begin_run, complete_run
 from judge.ledger.store import Ledger
+from judge.outcomes.exporting import Manifest, manifest_path
 from judge.records import Candidate, Judgment, Message, Order, Pair, Prompt, Verdict
 
 ROOT = Path(__file__).parents[1]
@@ -381,7 +381,7 @@ STOPS_IN_THE_MIDDLE = """
 import sys
 from importlib import import_module
 from judge.api.deliver import export
-exporting = import_module("judge.exporting")
+exporting = import_module("judge.outcomes.exporting")
 make_row, made = exporting.trl_row, []
 def stopping(pair, label, **style):
     if len(made) == 1500:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.families import family_of, own_family_codes
+from judge.trust.families import family_of, own_family_codes
 
 
 @pytest.mark.parametrize(

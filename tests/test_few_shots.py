@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.chat import Reply
-from judge.config import Endpoint, Judge
 from judge.errors import ConfigError
-from judge.example_drawing import VotedPair, draw_few_shots
-from judge.gold_split import is_test
-from judge.judging import resolve_judge
-from judge.reading import read_reply
+from judge.job.judging import resolve_judge
 from judge.records import Candidate, Message, Pair, Preference, Prompt, Verdict
+from judge.replies.reading import read_reply
+from judge.settings.config import Endpoint, Judge
+from judge.trust.gold_split import is_test
+from judge.tuning.example_drawing import VotedPair, draw_few_shots
 from prompts.errors import PromptError
 from prompts.few_shots import FewShot, load_few_shots, with_few_shots
 from prompts.loader import load_prompt

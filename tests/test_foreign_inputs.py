@@ -23,10 +23,10 @@ from judge.api.label import run
 from judge.cli import app
 from judge.cli.door import exit_code_of
 from judge.errors import ConfigError, InputError
+from judge.inputs.mapping import table_map
 from judge.ledger.facts import votes_on, whole_pairs
 from judge.ledger.runs import IMPORT_RUN, find_run, list_runs
 from judge.ledger.store import Ledger
-from judge.mapping import table_map
 from judge.records import Pair, Vote
 from judge.simulator.process import SimulatorProcess, simulator_process
 from judge.simulator.settings import SimulatorSettings

@@ -16,7 +16,7 @@ from judge.formats.fastchat_facts import parse_judgments, parse_vote
 from judge.formats.judgments import GivenJudgment
 from judge.formats.lines import BadLine, Line
 from judge.records import Order, Pair, Preference, Vote, preference_from
-from judge.verdicts import parse_verdict
+from judge.replies.verdicts import parse_verdict
 
 MT_BENCH = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "mt_bench"
 JUDGED = MT_BENCH / "gpt-4_pair.phi-3_vs_phi-3-dpo.jsonl"

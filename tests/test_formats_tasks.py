@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.drawing import Task
 from judge.errors import InputError
 from judge.formats.lines import BadLine
 from judge.formats.tasks import (
@@ -19,6 +18,7 @@ from judge.formats.tasks import (
     task_row,
     vote_from,
 )
+from judge.people.drawing import Task
 from judge.records import (
     AttributeRating,
     Message,

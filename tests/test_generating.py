@@ -16,25 +16,25 @@ from typing import Any
 import pytest
 
 import judge
-from judge.budget import Spending
+from judge.candidates.generating import GenerateResult
+from judge.candidates.generators import Generator
+from judge.candidates.pairing import PairingRules, Strategy
 from judge.cli.progress_line import progress_line
 from judge.cli.summary import early_end
-from judge.config import Endpoint, Judge, Run, Settings
-from judge.desk import Stop
 from judge.errors import AccountError, BudgetExceeded, ConfigError, InputError, UnreachableError
 from judge.formats.lines import Line
 from judge.formats.pairs import read_pairs
 from judge.formats.prompts import prompt_row
-from judge.generating import GenerateResult
-from judge.generators import Generator
-from judge.intake import IntakeReport
+from judge.inputs.intake import IntakeReport
+from judge.job.desk import Stop
+from judge.job.pipeline import RunResult
+from judge.job.progress import Progress
 from judge.ledger.runs import list_runs
 from judge.ledger.store import Ledger
-from judge.pairing import PairingRules, Strategy
-from judge.pipeline import RunResult
-from judge.pricing import Price
-from judge.progress import Progress
+from judge.prices.budget import Spending
+from judge.prices.pricing import Price
 from judge.records import Message, Pair, Prompt
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.process import simulator_process
 from judge.simulator.server import Simulator, running_simulator
 from judge.simulator.settings import GENERATORS, MODEL, AccountFault, SimulatorSettings

@@ -10,16 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
-from judge.chat import ChatRequest, Reply
-from judge.config import Endpoint
-from judge.errors import (
-    AccountError,
-    ConfigError,
-    EndpointError,
-    ItemError,
-    TransientError,
-)
-from judge.generation import (
+from judge.candidates.generation import (
     Generation,
     GenerationAsk,
     GenerationStatus,
@@ -30,11 +21,20 @@ from judge.generation import (
     resolve_generator,
     slots_of,
 )
-from judge.generators import Generator
-from judge.judging import Deferred
-from judge.pairing import PairingRules, pair_candidates
+from judge.candidates.generators import Generator
+from judge.candidates.pairing import PairingRules, pair_candidates
+from judge.chat import ChatRequest, Reply
+from judge.errors import (
+    AccountError,
+    ConfigError,
+    EndpointError,
+    ItemError,
+    TransientError,
+)
+from judge.job.judging import Deferred
+from judge.job.retry import RetryBudget, RetryPolicy
 from judge.records import Candidate, Message, Preference
-from judge.retry import RetryBudget, RetryPolicy
+from judge.settings.config import Endpoint
 from judge.simulator.answering import answer_chat
 from judge.simulator.draws import digest
 from judge.simulator.quality import true_preference

@@ -17,11 +17,11 @@ import judge
 from calibration.agreement import VoteColumns
 from calibration.report.columns import PairColumns
 from judge.errors import ConfigError, LedgerError
-from judge.gold_split import Split, is_test, prompt_digest, prompts_under_test, split_gathered
 from judge.ledger.looks import Look, looks_of, record_look
 from judge.ledger.schema import SCHEMA_VERSION, metadata
 from judge.ledger.store import Ledger
-from judge.looking import look_id_of, note_look
+from judge.trust.gold_split import Split, is_test, prompt_digest, prompts_under_test, split_gathered
+from judge.trust.looking import look_id_of, note_look
 
 VERSION_1 = Path(__file__).parent / "cases" / "ledger_version_1.sql"
 NAMES = [f"prompt {n}" for n in range(400)]
@@ -240,8 +240,8 @@ def test_a_process_that_dies_meanwhile_leaves_the_old_version(old: Path, after: 
 
 
 def test_a_split_of_columns_is_what_the_report_can_be_made_of(old: Path) -> None:
-    from judge.audit import gather_in
     from judge.ledger.runs import find_run
+    from judge.trust.audit import gather_in
 
     with Ledger(old, read_only=True) as ledger:
         gathered = gather_in(ledger, find_run(ledger, "latest"))

@@ -13,10 +13,10 @@ from judge.api.deliver import agree, handoff, import_file
 from judge.cli import app
 from judge.cli.door import exit_code_of
 from judge.errors import ConfigError, EvenhandError, InputError, LedgerError
-from judge.handing_over import Handoff
 from judge.ledger.facts import votes_on
 from judge.ledger.handoffs import find_tasks, list_batches, tasks_in
 from judge.ledger.store import Ledger
+from judge.people.handing_over import Handoff
 from judge.records import Order, Outcome
 
 Row = dict[str, Any]

@@ -141,7 +141,7 @@ def test_a_planted_breach_is_found(tmp_path: Path, name: str, text: str) -> None
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("judge/__init__.py", "def f():\n    from judge.pipeline import run"),
+        ("judge/__init__.py", "def f():\n    from judge.job.pipeline import run"),
         ("judge/a.py", "import aiohttp\nfrom prompts import load_prompt\nimport calibration.x"),
         ("judge/a.py", "from judge.records import Pair\nfrom .records import Vote"),
         ("judge/backends/openai.py", "import openai"),

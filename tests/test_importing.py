@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 import judge
 from judge.api.deliver import import_file
 from judge.api.label import arun
-from judge.config import Endpoint, Judge, Settings
 from judge.errors import InputError, LedgerError
-from judge.labelling import labelled_pairs
 from judge.ledger.runs import IMPORT_RUN, RunJudge, begin_run, complete_run, find_run
 from judge.ledger.store import Ledger
+from judge.outcomes.labelling import labelled_pairs
 from judge.records import Label, Outcome
+from judge.settings.config import Endpoint, Judge, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import SimulatorSettings
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from judge import intake
 from judge.errors import ConfigError, InputError
-from judge.intake import IntakeReport, Selection, input_digest, read_input
+from judge.inputs import intake
+from judge.inputs.intake import IntakeReport, Selection, input_digest, read_input
 from judge.ledger.facts import whole_pairs
 from judge.ledger.intake import add_pairs
 from judge.ledger.runs import begin_run, find_run, list_runs

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from calibration.position import Repetitions
 from calibration.report.columns import Expense
-from judge.audit import gather
-from judge.judge_columns import JudgeGathering
-from judge.labels import Rule, resolve_label
 from judge.ledger.facts import AnswerFacts, JudgedPair
 from judge.ledger.runs import Run, RunJudge
+from judge.outcomes.labels import Rule, resolve_label
 from judge.records import Order, Outcome, Reading, Status, Verdict
+from judge.trust.audit import gather
+from judge.trust.judge_columns import JudgeGathering
 
 OUTCOMES = {Outcome.FIRST: 1, Outcome.SECOND: -1}
 A, B, TIE = Verdict.A, Verdict.B, Verdict.TIE

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.chat import Reply
-from judge.config import Endpoint, Judge
 from judge.errors import (
     AccountError,
     ConfigError,
@@ -20,19 +19,20 @@ from judge.errors import (
     TransientError,
 )
 from judge.identity import judgment_id
-from judge.judging import (
+from judge.job.judging import (
     Ask,
     Deferred,
     ResolvedJudge,
     judge_once,
     resolve_judge,
 )
-from judge.reading import Read, read_reply_text
+from judge.job.retry import RetryBudget, RetryPolicy
+from judge.job.showing import shown_of
 from judge.records import Judgment, Order, Status, Verdict
-from judge.retry import RetryBudget, RetryPolicy
-from judge.showing import shown_of
-from judge.verdict_token import PARSER as TOKEN_PARSER
-from judge.verdicts import PARSER
+from judge.replies.reading import Read, read_reply_text
+from judge.replies.verdict_token import PARSER as TOKEN_PARSER
+from judge.replies.verdicts import PARSER
+from judge.settings.config import Endpoint, Judge
 from prompts.shown import Shown, conversation
 from tests.fakes import ScriptedChat, in_virtual_time, reply
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import judge as api
-from judge.config import Endpoint, Judge, Run, Settings
-from judge.estimate import Estimate
-from judge.generation import ResolvedGenerator
-from judge.generators import Generator
-from judge.judging_estimating import pair_plan
-from judge.pairing import PairingRules, Strategy
-from judge.pricing import Price, Range
+from judge.candidates.generation import ResolvedGenerator
+from judge.candidates.generators import Generator
+from judge.candidates.pairing import PairingRules, Strategy
+from judge.prices.estimate import Estimate
+from judge.prices.judging_estimating import pair_plan
+from judge.prices.pricing import Price, Range
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import GENERATORS, MODEL, SimulatorSettings
 from tests.fakes import write_pairs

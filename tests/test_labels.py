@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.labels import Rule, collapse, resolve_label
+from judge.outcomes.labels import Rule, collapse, resolve_label
 from judge.records import (
     Label,
     Order,

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from judge.config import Endpoint
-from judge.generation import (
+from judge.candidates.generation import (
     Generation,
     GenerationStatus,
     ResolvedGenerator,
@@ -18,7 +17,7 @@ from judge.generation import (
     resolve_generator,
     slots_of,
 )
-from judge.generators import Generator, complaints
+from judge.candidates.generators import Generator, complaints
 from judge.ledger import candidates
 from judge.ledger.candidates import (
     INSERT_GENERATION,
@@ -35,6 +34,7 @@ from judge.ledger.schema import generations
 from judge.ledger.store import Ledger
 from judge.ledger.writer import LedgerWriter
 from judge.records import Message, Prompt
+from judge.settings.config import Endpoint
 
 ENDPOINT = Endpoint(base_url="http://127.0.0.1:1/v1")
 

@@ -10,8 +10,6 @@ from sqlalchemy import func, select, text
 
 from judge.errors import LedgerError
 from judge.identity import canonical, judgment_id
-from judge.labelling import count_outcomes, label_of, labelled_pairs
-from judge.labels import PENDING, Rule
 from judge.ledger import facts
 from judge.ledger.facts import deferral_reasons, judged_pairs, votes_on, whole_pairs
 from judge.ledger.intake import Given, add_pairs, add_votes
@@ -19,6 +17,8 @@ from judge.ledger.runs import IMPORT_RUN, Run, RunJudge, begin_run, complete_run
 from judge.ledger.schema import judgments
 from judge.ledger.store import Ledger
 from judge.ledger.writer import LedgerWriter
+from judge.outcomes.labelling import count_outcomes, label_of, labelled_pairs
+from judge.outcomes.labels import PENDING, Rule
 from judge.records import (
     Candidate,
     Judgment,

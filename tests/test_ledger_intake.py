@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.identity import canonical, judgment_id
-from judge.labelling import labelled_pairs, labelled_texts
-from judge.labels import Rule
 from judge.ledger.facts import votes_on
 from judge.ledger.intake import Given, add_pairs, add_votes, sides_of
 from judge.ledger.runs import RunJudge, begin_run, complete_run, count_pairs, find_run
 from judge.ledger.store import Ledger
 from judge.ledger.work import count_contents
 from judge.ledger.writer import INSERT_JUDGMENT
+from judge.outcomes.labelling import labelled_pairs, labelled_texts
+from judge.outcomes.labels import Rule
 from judge.records import (
     Candidate,
     Judgment,

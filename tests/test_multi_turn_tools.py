@@ -13,8 +13,8 @@ from judge.formats.pairs import pair_from, pair_row, parse_pair, read_pairs
 from judge.formats.tasks import task_row
 from judge.formats.trl import trl_row
 from judge.identity import canonical, messages_from_json
+from judge.job.showing import shown_of
 from judge.records import Label, Outcome, Pair
-from judge.showing import shown_of
 from judge.simulator.conversations import read_conversations
 from judge.simulator.opinion import read_prompt
 from judge.simulator.quality import answer_shown, normal_form, question_text
@@ -304,7 +304,7 @@ def test_a_prompt_that_shows_no_conversations_is_not_read_as_two() -> None:
 
 
 def test_people_get_the_messages_of_a_trajectory() -> None:
-    from judge.drawing import Task
+    from judge.people.drawing import Task
     from judge.records import Order
 
     pair = agents()

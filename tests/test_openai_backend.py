@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from judge.backends.openai import MAX_REPLY_BYTES, OpenAIChat, proxy_for
 from judge.chat import ChatRequest, Reply
-from judge.config import Endpoint
 from judge.errors import (
     AccountError,
     ConfigError,
@@ -23,6 +22,7 @@ from judge.errors import (
     TransientError,
     UnreachableError,
 )
+from judge.settings.config import Endpoint
 from tests.fakes import (
     Scripted,
     ScriptedServer,

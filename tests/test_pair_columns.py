@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from judge.answer_style import AnswerStyle
 from judge.ledger.facts import AnswerFacts, JudgedPair
-from judge.pair_columns import PairGathering
+from judge.trust.answer_style import AnswerStyle
+from judge.trust.pair_columns import PairGathering
 
 
 def answer(text: str, model: str | None = None) -> AnswerFacts:

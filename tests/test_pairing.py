@@ -10,18 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from judge.config import Settings
-from judge.errors import ConfigError
-from judge.formats.pairs import pair_from, pair_row
-from judge.generators import (
+from judge.candidates.generators import (
     Generator,
     Tally,
     check_generators,
     complaints,
     generator_warnings,
 )
-from judge.loading import load_settings
-from judge.pairing import (
+from judge.candidates.pairing import (
     Pairing,
     PairingRules,
     Strategy,
@@ -29,7 +25,11 @@ from judge.pairing import (
     pair_candidates,
     word_trigram_jaccard,
 )
+from judge.errors import ConfigError
+from judge.formats.pairs import pair_from, pair_row
 from judge.records import Candidate, Message, Prompt
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 WORDS = ["red", "green", "blue", "tea", "cup"]
 

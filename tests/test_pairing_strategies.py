@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from judge.config import Endpoint, Judge, Settings
+from judge.candidates.first_pass import check_first_pass, first_pass_settings, second_pass_settings
+from judge.candidates.generators import Generator, check_generators
+from judge.candidates.pairing import PairingRules, in_drawn_order, keep_candidates, pair_candidates
 from judge.errors import ConfigError
-from judge.first_pass import check_first_pass, first_pass_settings, second_pass_settings
-from judge.generators import Generator, check_generators
-from judge.labels import Rule
-from judge.pairing import PairingRules, in_drawn_order, keep_candidates, pair_candidates
+from judge.outcomes.labels import Rule
 from judge.records import Candidate, Message
+from judge.settings.config import Endpoint, Judge, Settings
 
 
 def candidate(text: str) -> Candidate:

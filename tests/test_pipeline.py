@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from judge.config import Endpoint, Judge, Run, Settings
-from judge.desk import Stop
 from judge.errors import AccountError, ConfigError, EndpointError, UnreachableError
-from judge.intake import IntakeReport, Selection
-from judge.labelling import count_outcomes, labelled_pairs
-from judge.labels import Rule
+from judge.inputs.intake import IntakeReport, Selection
+from judge.job.desk import Stop
+from judge.job.pipeline import JobInput, RunResult, run_job
+from judge.job.progress import Progress
 from judge.ledger.facts import judged_pairs
 from judge.ledger.runs import count_pairs, find_run, list_runs
 from judge.ledger.store import Ledger
-from judge.pipeline import JobInput, RunResult, run_job
-from judge.progress import Progress
+from judge.outcomes.labelling import count_outcomes, labelled_pairs
+from judge.outcomes.labels import Rule
 from judge.records import Order, Outcome, Status
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, AccountFault, SimulatorSettings
 from tests.fakes import rows, write_pairs

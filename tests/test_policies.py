@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.errors import ConfigError
-from judge.labels import Rule
+from judge.outcomes.labels import Rule
 from judge.policies.cascade import LEFT_TO_PEOPLE, Cascade, Stage, confidence_of
 from judge.policies.choice import most_asked, policy_of, policy_settings
 from judge.policies.early_stop import EarlyStop

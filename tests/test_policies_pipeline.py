@@ -16,16 +16,16 @@ import pytest
 import judge
 from judge.cli.policy_words import policy_lines
 from judge.cli.summary import opening_lines
-from judge.config import Endpoint, Judge, Run, Settings
-from judge.labelling import count_outcomes, labelled_pairs, labelled_texts, name_outcome
+from judge.job.pipeline import JobInput, RunResult, run_job
+from judge.job.policy_figures import CascadeFigures, StopFigures
+from judge.job.progress import Progress
+from judge.job.run_listing import run_summaries
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
-from judge.pipeline import JobInput, RunResult, run_job
+from judge.outcomes.labelling import count_outcomes, labelled_pairs, labelled_texts, name_outcome
 from judge.policies.rules import PolicyName
-from judge.policy_figures import CascadeFigures, StopFigures
-from judge.progress import Progress
 from judge.records import Order, Status
-from judge.run_listing import run_summaries
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
 from tests.fakes import rows, write_pairs

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from judge.config import Endpoint, Judge, Run, Settings
-from judge.price_list import (
+from judge.prices.price_list import (
     CONFIG,
     Quote,
     batch_quote,
@@ -16,7 +15,8 @@ from judge.price_list import (
     price_warnings,
     quotes_of,
 )
-from judge.pricing import Price
+from judge.prices.pricing import Price
+from judge.settings.config import Endpoint, Judge, Run, Settings
 
 genai_prices = pytest.importorskip("genai_prices", reason="the extra cost is not installed")
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from judge.chat import ChatRequest, Reply
 from judge.errors import ConfigError
-from judge.pricing import (
+from judge.prices.pricing import (
     Price,
     Range,
     Usage,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.errors import ThrottledError, TransientError
-from judge.progress import Progress
+from judge.job.progress import Progress
 from judge.records import Judgment, Order, Reading, Status, Verdict
 
 

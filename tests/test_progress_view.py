@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.budget import Budget, Spending
 from judge.cli import progress_view
 from judge.cli.progress_line import duration, progress_line, progress_record, retries, to_do
 from judge.cli.progress_view import ProgressView, RateWindow
@@ -21,10 +20,11 @@ from judge.cli.summary import closing_lines, early_end, intake_lines
 from judge.cli.talk import Talk, can_rewrite
 from judge.cli.visible import on_one_line, visible
 from judge.errors import AccountError, ThrottledError
-from judge.intake import IntakeReport
-from judge.pipeline import RunResult
-from judge.pricing import Price
-from judge.progress import Progress
+from judge.inputs.intake import IntakeReport
+from judge.job.pipeline import RunResult
+from judge.job.progress import Progress
+from judge.prices.budget import Budget, Spending
+from judge.prices.pricing import Price
 from judge.throttling.admission import WaitReason
 from judge.throttling.breaker import BreakerState
 from judge.throttling.throttle import ThrottleView

@@ -8,7 +8,7 @@ import pytest
 
 import judge as api
 from judge.errors import ConfigError
-from judge.loading import load_settings
+from judge.settings.loading import load_settings
 from prompts.loader import load_prompt
 
 FILES = [

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.ratings import Unreadable, parse_ratings
-from judge.reading import parser_of, read_reply_text
 from judge.records import ShownRatings, Status, Verdict
-from judge.rubric_scores import UNCLEAR, parse_scores, verdict_of
+from judge.replies.ratings import Unreadable, parse_ratings
+from judge.replies.reading import parser_of, read_reply_text
+from judge.replies.rubric_scores import UNCLEAR, parse_scores, verdict_of
 from prompts import VerdictFormat
 from prompts.criteria import load_criteria, parse_criteria
 

@@ -17,12 +17,12 @@ from calibration.intervals import Estimate
 from calibration.report.model import Report
 from judge.api.deliver import agree, export, import_file
 from judge.api.label import run
-from judge.exporting import Manifest
-from judge.pipeline import RunResult
+from judge.job.pipeline import RunResult
+from judge.outcomes.exporting import Manifest
 from judge.records import Verdict
+from judge.replies.verdicts import parse_verdict
 from judge.simulator.process import simulator_process
 from judge.simulator.settings import MODEL, SimulatorSettings
-from judge.verdicts import parse_verdict
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 PANDALM = DATA / "pandalm" / "testset-v1.json"

@@ -13,7 +13,7 @@ import pytest
 from calibration.agreement import VoteColumns, judge_agreement
 from calibration.chance import cohens_kappa
 from calibration.position import TwoOrders, position_effects
-from judge.labels import Rule, collapse
+from judge.outcomes.labels import Rule, collapse
 from judge.records import Preference
 
 NATURAL = Path(__file__).parents[2] / "shared" / "data" / "llmbar" / "natural"

@@ -14,11 +14,11 @@ from calibration.report.build import build_report
 from calibration.report.columns import JudgeColumns, PairColumns
 from calibration.report.text import report_text
 from calibration.report.words import headline
-from judge.audit import gather, report_of
 from judge.ledger.bare_votes import BareVote
 from judge.ledger.facts import AnswerFacts, JudgedPair
 from judge.ledger.runs import Run, RunJudge
 from judge.records import Order, Reading, Verdict
+from judge.trust.audit import gather, report_of
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 LABELS = DATA / "mt_bench" / "labels.csv"

@@ -11,7 +11,7 @@ import pytest
 
 from calibration.position import TwoOrders, order_effects, position_effects
 from judge.records import Verdict
-from judge.verdicts import parse_verdict
+from judge.replies.verdicts import parse_verdict
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 from judge.backends.body import chat_body
 from judge.backends.vllm import effort_of, sampling_of
 from judge.backends.wire import Answer, read_reply
-from judge.budget import Budget
 from judge.chat import Reply
-from judge.check_steps import Mark, Step
-from judge.checking import check_everything
 from judge.cli.summary import dropped_lines
-from judge.config import Endpoint, Judge, Settings
 from judge.errors import ConfigError
-from judge.judging import ResolvedJudge, request_of, resolve_judge
-from judge.pipeline import JobInput, RunResult, run_job
-from judge.progress import MOST_REASONS, Progress
-from judge.reading import Read
-from judge.reading import read_reply as read_verdict
+from judge.job.judging import ResolvedJudge, request_of, resolve_judge
+from judge.job.pipeline import JobInput, RunResult, run_job
+from judge.job.progress import MOST_REASONS, Progress
+from judge.prices.budget import Budget
 from judge.records import Judgment, Order, Status, Verdict
+from judge.replies.reading import Read
+from judge.replies.reading import read_reply as read_verdict
+from judge.settings.config import Endpoint, Judge, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, Reasoning, SimulatorSettings
+from judge.start.check_steps import Mark, Step
+from judge.start.checking import check_everything
 from prompts.template import Rendered, VerdictFormat
 from tests.fakes import rows, write_pairs
 

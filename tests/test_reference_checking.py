@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from judge.api.references import acheck_references
-from judge.config import Endpoint, Judge, References, Run, Settings
 from judge.errors import ConfigError, InputError
-from judge.exporting import ExportFormat, export_ledger
 from judge.formats.pairs import pair_row
 from judge.identity import canonical
+from judge.job.pipeline import JobInput, RunResult, run_job
+from judge.job.policy_figures import CascadeFigures
+from judge.job.run_deletion import delete_from_ledger
 from judge.ledger.references import reference_statuses
 from judge.ledger.store import Ledger
-from judge.pipeline import JobInput, RunResult, run_job
-from judge.policy_figures import CascadeFigures
-from judge.references import ReferenceStatus
-from judge.run_deletion import delete_from_ledger
+from judge.outcomes.exporting import ExportFormat, export_ledger
+from judge.references.references import ReferenceStatus
+from judge.settings.config import Endpoint, Judge, References, Run, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
 from judge.simulator.sums import reference_pairs

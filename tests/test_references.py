@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.references import (
+from judge.references.references import (
     ReferenceStatus,
     Saying,
     check_of,

@@ -8,10 +8,10 @@ import pytest
 
 from judge.backends.refusals import refusal_of, refused_field
 from judge.backends.wire import Answer
-from judge.config import Endpoint, Judge, Settings
+from judge.candidates.generators import Generator
 from judge.errors import AccountError
-from judge.generators import Generator
-from judge.pipeline import JobInput, RunResult, run_job
+from judge.job.pipeline import JobInput, RunResult, run_job
+from judge.settings.config import Endpoint, Judge, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, Refusable, SimulatorSettings
 from tests.fakes import rows, write_pairs

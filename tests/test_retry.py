@@ -19,7 +19,7 @@ from judge.errors import (
     TransientError,
     UnreachableError,
 )
-from judge.retry import (
+from judge.job.retry import (
     LONGEST_WAIT_S,
     MAX_ATTEMPTS,
     MAX_ELAPSED_S,

@@ -19,18 +19,18 @@ from typing import Any
 import pytest
 
 import judge
-from judge.config import Endpoint, Judge, Run, Settings
-from judge.desk import Stop
+from judge.candidates.generators import Generator
+from judge.candidates.pairing import PairingRules
+from judge.candidates.prompt_job import Part
 from judge.errors import BudgetExceeded, LedgerError
-from judge.exporting import ExportFormat, export_ledger
-from judge.generators import Generator
-from judge.intake import IntakeReport
+from judge.inputs.intake import IntakeReport
+from judge.job.desk import Stop
+from judge.job.pipeline import RunResult
+from judge.job.progress import Progress
 from judge.ledger.runs import FIRST_PASS_RUN, ROUNDS_RUN, find_run, list_runs
 from judge.ledger.store import Ledger
-from judge.pairing import PairingRules
-from judge.pipeline import RunResult
-from judge.progress import Progress
-from judge.prompt_job import Part
+from judge.outcomes.exporting import ExportFormat, export_ledger
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.process import simulator_process
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import GENERATORS, MODEL, SimulatorSettings

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import judge as api
-from judge.drawing import Task
 from judge.errors import ConfigError, LedgerError
 from judge.identity import canonical
-from judge.labelling import labelled_pairs
 from judge.ledger.handoffs import Batch, add_batch
 from judge.ledger.intake import Given, add_pairs, add_votes
 from judge.ledger.runs import IMPORT_RUN, RunJudge, begin_run, complete_run, find_run
 from judge.ledger.store import Ledger
 from judge.ledger.writer import INSERT_DEFERRAL, INSERT_JUDGMENT
+from judge.outcomes.labelling import labelled_pairs
+from judge.people.drawing import Task
 from judge.records import (
     Candidate,
     Judgment,

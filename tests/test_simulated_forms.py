@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from judge.reading import Read, read_reply_text
 from judge.records import Status, Verdict
+from judge.replies.reading import Read, read_reply_text
 from judge.simulator.answering import answer_chat
 from judge.simulator.draws import digest
 from judge.simulator.settings import SimulatorSettings

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from judge.identity import canonical
+from judge.job.showing import shown_of
 from judge.records import Candidate, Message, Order, Pair, Preference, Prompt, preference_from
-from judge.showing import shown_of
+from judge.replies.verdicts import parse_verdict
 from judge.simulator.answering import answer_chat
 from judge.simulator.draws import digest
 from judge.simulator.faults import Fault, draw_delivery
@@ -27,7 +28,6 @@ from judge.simulator.quality import (
 )
 from judge.simulator.replies import NO_PAIR
 from judge.simulator.settings import SimulatorSettings
-from judge.verdicts import parse_verdict
 from prompts.loader import load_prompt
 
 PAIRS = 1500

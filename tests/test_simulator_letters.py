@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from judge.records import Order, Verdict, preference_from
+from judge.replies.verdict_token import parse_verdict_token, verdict_probabilities
 from judge.simulator.answering import answer_chat
 from judge.simulator.draws import digest
 from judge.simulator.quality import true_preference
 from judge.simulator.settings import Logprobs, SimulatorSettings
-from judge.verdict_token import parse_verdict_token, verdict_probabilities
 from prompts.loader import load_prompt
 
 PAIRS = 1500

@@ -11,8 +11,7 @@ from scipy.special import expit
 
 from calibration.scoring import logits
 from calibration.soft_verdicts import half_credit, two_order_log_odds
-from judge.records import Order, Outcome, Reading, Status, Verdict
-from judge.soft import (
+from judge.outcomes.soft import (
     LEAST,
     TIE_BAND,
     SoftVerdict,
@@ -21,6 +20,7 @@ from judge.soft import (
     soft_verdict,
     voted_verdict,
 )
+from judge.records import Order, Outcome, Reading, Status, Verdict
 
 A, B, TIE = Verdict.A, Verdict.B, Verdict.TIE
 FORWARD, REVERSED = Order.FORWARD, Order.REVERSED

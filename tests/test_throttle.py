@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from judge.backends.openai import OpenAIChat
 from judge.chat import ChatModel, ChatRequest, Reply
-from judge.config import Endpoint
 from judge.errors import (
     BudgetExceeded,
     ConfigError,
@@ -24,13 +23,14 @@ from judge.errors import (
     TransientError,
     UnreachableError,
 )
-from judge.retry import RetryBudget, RetryPolicy
+from judge.job.retry import RetryBudget, RetryPolicy
+from judge.job.workers import run_workers
+from judge.settings.config import Endpoint
 from judge.simulator.server import Simulator, running_simulator
 from judge.simulator.settings import SimulatorSettings
 from judge.throttling.admission import Limits, WaitReason
 from judge.throttling.breaker import BreakerState
 from judge.throttling.throttle import Throttle, ThrottledChat
-from judge.workers import run_workers
 from tests.fakes import ScriptedChat, in_virtual_time, reply
 
 BUSY = ThrottledError("busy")

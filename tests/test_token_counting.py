@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge import token_counting
 from judge.chat import ChatRequest
-from judge.pricing import Range, prompt_tokens
-from judge.token_counting import (
+from judge.prices import token_counting
+from judge.prices.pricing import Range, prompt_tokens
+from judge.prices.token_counting import (
     BY_CHARACTERS,
     LEAST_MEASURED,
     counter_for,

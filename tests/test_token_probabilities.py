@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from judge.audit import gather_in, report_of
-from judge.checking import check_everything
 from judge.cli.summary import unsure_lines
-from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import AccountError, ConfigError
-from judge.exporting import ExportFormat, export_ledger
-from judge.judging import LETTER_TOKENS, request_of, resolve_judge
-from judge.labelling import count_outcomes, labelled_pairs, name_outcome
-from judge.labels import Rule
+from judge.job.judging import LETTER_TOKENS, request_of, resolve_judge
+from judge.job.pipeline import JobInput, RunResult, run_job
 from judge.ledger.facts import judged_pairs, reading_patterns
 from judge.ledger.runs import Run as StoredRun
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
-from judge.pipeline import JobInput, RunResult, run_job
+from judge.outcomes.exporting import ExportFormat, export_ledger
+from judge.outcomes.labelling import count_outcomes, labelled_pairs, name_outcome
+from judge.outcomes.labels import Rule
+from judge.outcomes.soft import log_odds
 from judge.records import Label, Order, Outcome
+from judge.settings.config import Endpoint, Judge, Run, Settings
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, Logprobs, SimulatorSettings
-from judge.soft import log_odds
+from judge.start.checking import check_everything
+from judge.trust.audit import gather_in, report_of
 from prompts.shown import Shown
 from tests.fakes import Sent, completion, failure, rows, scripted_server, write_pairs
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judge.tournament import (
+from judge.candidates.tournament import (
     Game,
     Meeting,
     Schedule,

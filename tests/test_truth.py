@@ -7,7 +7,7 @@ import pytest
 from scipy.special import bdtr
 
 from calibration.intervals import Estimate
-from judge.audit import report_of
+from judge.trust.audit import report_of
 from tests.benchmarks.population import Population, gathered_sample
 from tests.benchmarks.truth import (
     MAIN,

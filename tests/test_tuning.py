@@ -8,20 +8,20 @@ import pytest
 from pydantic_core import to_json
 
 import judge
-from judge.config import Endpoint, Judge, Run, Settings
 from judge.errors import ConfigError
 from judge.formats.pairs import pair_row, read_pairs
 from judge.formats.votes import vote_row
-from judge.gold_split import is_test
 from judge.ledger.store import Ledger
-from judge.loading import load_settings
 from judge.policies.rules import PolicyName
 from judge.records import Candidate, Message, Pair, Prompt, Vote
+from judge.settings.config import Endpoint, Judge, Run, Settings
+from judge.settings.loading import load_settings
 from judge.simulator.quality import human_votes
 from judge.simulator.server import running_simulator
 from judge.simulator.settings import MODEL, SimulatorSettings
-from judge.tune_job import TuneResult
-from judge.tuning_grid import Grid, read_grid, table_of, variants_of
+from judge.trust.gold_split import is_test
+from judge.tuning.tune_job import TuneResult
+from judge.tuning.tuning_grid import Grid, read_grid, table_of, variants_of
 
 NOWHERE = Endpoint(base_url="http://127.0.0.1:1/v1")
 OFFLINE = Settings(endpoints={"e": NOWHERE}, judges=(Judge(model="m", endpoint="e"),))

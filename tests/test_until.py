@@ -10,19 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import judge
-from judge.config import Endpoint, Judge, Run, Settings
-from judge.desk import Stop
-from judge.errors import BudgetExceeded, ConfigError, InputError
-from judge.generators import Generator
-from judge.intake import IntakeReport
-from judge.labels import Rule
-from judge.pairing import PairingRules
-from judge.pipeline import RunResult
-from judge.progress import Progress
-from judge.simulator.server import running_simulator
-from judge.simulator.settings import GENERATORS, MODEL, SimulatorSettings
-from judge.until import usable_in
-from judge.waves import (
+from judge.candidates.generators import Generator
+from judge.candidates.pairing import PairingRules
+from judge.candidates.until import usable_in
+from judge.candidates.waves import (
     FUTILE_PAIRS,
     FUTILE_PROMPTS,
     Harvest,
@@ -31,6 +22,15 @@ from judge.waves import (
     next_reach,
     why_futile,
 )
+from judge.errors import BudgetExceeded, ConfigError, InputError
+from judge.inputs.intake import IntakeReport
+from judge.job.desk import Stop
+from judge.job.pipeline import RunResult
+from judge.job.progress import Progress
+from judge.outcomes.labels import Rule
+from judge.settings.config import Endpoint, Judge, Run, Settings
+from judge.simulator.server import running_simulator
+from judge.simulator.settings import GENERATORS, MODEL, SimulatorSettings
 from tests.fakes import rows
 
 SMALL, LARGE = GENERATORS

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.records import Verdict
-from judge.verdict_grades import PARSER, parse_grade, verdict_of
-from judge.verdicts import parse_verdict
+from judge.replies.verdict_grades import PARSER, parse_grade, verdict_of
+from judge.replies.verdicts import parse_verdict
 
 CASES = [
     json.loads(line)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from judge.backends.body import chat_body
 from judge.backends.vllm import sampling_of
-from judge.config import Endpoint, Judge
 from judge.errors import ConfigError
-from judge.judging import request_of, resolve_judge
-from judge.ratings import Unreadable
-from judge.reading import read_reply_text
+from judge.job.judging import request_of, resolve_judge
 from judge.records import Status, Verdict
-from judge.verdict_json import parse_verdict_json, verdict_schema
+from judge.replies.ratings import Unreadable
+from judge.replies.reading import read_reply_text
+from judge.replies.verdict_json import parse_verdict_json, verdict_schema
+from judge.settings.config import Endpoint, Judge
 from prompts.errors import PromptError
 from prompts.loader import load_prompt, parse_prompt
 from prompts.template import Rendered, VerdictFormat

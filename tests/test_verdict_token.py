@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.records import Verdict
-from judge.verdict_token import PARSER, parse_verdict_token, verdict_probabilities
+from judge.replies.verdict_token import PARSER, parse_verdict_token, verdict_probabilities
 
 EXPECTED = {"A": Verdict.A, "B": Verdict.B, "C": Verdict.TIE}
 PIECES = ("A", "B", "C", "[[", "]]", ".", " ", "\n", "a", '"', "<think>", "</think>", "*", "\u200b")

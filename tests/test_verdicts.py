@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from judge.records import Verdict
-from judge.verdict_lines import read_line
-from judge.verdicts import PARSER, parse_verdict
+from judge.replies.verdict_lines import read_line
+from judge.replies.verdicts import PARSER, parse_verdict
 
 CASES = [
     json.loads(line)

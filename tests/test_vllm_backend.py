@@ -21,16 +21,16 @@ from judge.backends.vllm import (
     split_extra,
 )
 from judge.backends.vllm_engine import start_engine
-from judge.budget import Budget
+from judge.candidates.generators import Generator
 from judge.chat import ChatRequest
-from judge.config import Endpoint, Judge, Settings
-from judge.endpoints import LocalEngines, open_endpoint
 from judge.errors import AccountError, ConfigError, ItemError, TransientError
-from judge.generators import Generator
-from judge.judging import resolve_judge
-from judge.loading import load_settings
-from judge.progress import Progress
+from judge.job.endpoints import LocalEngines, open_endpoint
+from judge.job.judging import resolve_judge
+from judge.job.progress import Progress
+from judge.prices.budget import Budget
 from judge.records import Message
+from judge.settings.config import Endpoint, Judge, Settings
+from judge.settings.loading import load_settings
 from tests.fakes import rows, write_pairs
 
 CONTEXT = 400

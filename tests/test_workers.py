@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge.errors import LedgerError
-from judge.workers import FirstWave, run_workers
+from judge.job.workers import FirstWave, run_workers
 from tests.fakes import in_virtual_time
 
 

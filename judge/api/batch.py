@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judge.api.base import DEFAULT_LEDGER, wait_for
-from judge.config import Settings
 from judge.errors import ConfigError
-from judge.intake import Selection
-from judge.loading import load_settings
+from judge.inputs.intake import Selection
 from judge.records import Status
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 if TYPE_CHECKING:
     from judge.batches.exporting import Export
@@ -44,8 +44,8 @@ def batch_export(
     Raises ConfigError, InputError and LedgerError; `out` then is as it was.
     """
     from judge.batches.exporting import export_batch
-    from judge.mapping import table_map
-    from judge.pipeline import JobInput
+    from judge.inputs.mapping import table_map
+    from judge.job.pipeline import JobInput
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ
@@ -153,7 +153,7 @@ async def _opened(
     from judge.backends.openai_batches import OpenAIBatches
     from judge.batches.manifest import read_manifest
     from judge.batches.submitting import BatchFolder
-    from judge.endpoints import keys_of
+    from judge.job.endpoints import keys_of
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ

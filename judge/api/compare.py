@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from judge.api.base import DEFAULT_LEDGER
 
 if TYPE_CHECKING:
-    from judge.comparison import JudgeComparison
+    from judge.trust.comparison import JudgeComparison
 
 
 def compare(
@@ -28,9 +28,9 @@ def compare(
     InputError and LedgerError.
     """
     from calibration.compare import Metric
-    from judge.comparing import compare_in_ledger
-    from judge.comparison import ComparisonSettings
-    from judge.gold_split import Split
+    from judge.trust.comparing import compare_in_ledger
+    from judge.trust.comparison import ComparisonSettings
+    from judge.trust.gold_split import Split
 
     return compare_in_ledger(
         Path(ledger),

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judge.api.base import DEFAULT_LEDGER
-from judge.intake import Selection
+from judge.inputs.intake import Selection
 from judge.records import Outcome
 
 if TYPE_CHECKING:
     from calibration.report.model import Report
-    from judge.exporting import Manifest
-    from judge.handing_over import Handoff
-    from judge.importing import ImportResult
-    from judge.pricing import Price
+    from judge.inputs.importing import ImportResult
+    from judge.outcomes.exporting import Manifest
+    from judge.people.handing_over import Handoff
+    from judge.prices.pricing import Price
 
 
 def import_file(
@@ -38,8 +38,8 @@ def import_file(
     several files and folders together. Raises ConfigError, InputError and LedgerError, and then
     nothing is stored.
     """
-    from judge.importing import ImportKind
-    from judge.importing_any import import_any
+    from judge.inputs.importing import ImportKind
+    from judge.inputs.importing_any import import_any
 
     paths = [path] if isinstance(path, str | Path) else path
     return import_any(
@@ -73,8 +73,8 @@ def agree(
     part the pairs. `prices`, by model, are for replies that are stored without what they cost.
     Writes report.json to `json` and a self-contained page to `html`.
     """
-    from judge.gold_split import Split
-    from judge.reporting import ReportQuestion, report_ledger
+    from judge.trust.gold_split import Split
+    from judge.trust.reporting import ReportQuestion, report_ledger
 
     return report_ledger(
         Path(ledger),
@@ -108,8 +108,8 @@ def export(
     "probability", "grade", "grade-unit" or "none", and `attributes` adds a column of each rating.
     Raises LedgerError while asks are pending, unless `partial`.
     """
-    from judge.exporting import ExportFormat, Style, export_ledger
-    from judge.margins import MarginSource
+    from judge.outcomes.exporting import ExportFormat, Style, export_ledger
+    from judge.outcomes.margins import MarginSource
 
     return export_ledger(
         Path(ledger),
@@ -142,7 +142,7 @@ def handoff(
     probability, so `import_file(answers, "votes")` can un-shuffle what comes back. The same
     arguments write the same files. Raises ConfigError and LedgerError.
     """
-    from judge.handing_over import HandoffSettings, hand_over
+    from judge.people.handing_over import HandoffSettings, hand_over
 
     outcomes = frozenset(Outcome(name) for name in include)
     return hand_over(

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judge.api.base import DEFAULT_LEDGER, wait_for
-from judge.config import Settings
-from judge.intake import Selection
-from judge.loading import load_settings
+from judge.inputs.intake import Selection
 from judge.records import Status
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 if TYPE_CHECKING:
-    from judge.desk import Stop
-    from judge.estimate import Estimate
-    from judge.generating import GenerateResult
-    from judge.intake import IntakeReport
-    from judge.pipeline import RunResult
-    from judge.progress import Progress
-    from judge.prompt_job import Part
+    from judge.candidates.generating import GenerateResult
+    from judge.candidates.prompt_job import Part
+    from judge.inputs.intake import IntakeReport
+    from judge.job.desk import Stop
+    from judge.job.pipeline import RunResult
+    from judge.job.progress import Progress
+    from judge.prices.estimate import Estimate
 
 
 async def arun(
@@ -51,9 +51,9 @@ async def arun(
     `retry` names statuses to ask once more. Raises ConfigError, InputError and LedgerError before
     anything is asked; endpoint trouble is in the result.
     """
-    from judge.from_prompts import label_input
-    from judge.mapping import table_map
-    from judge.pipeline import JobInput
+    from judge.candidates.from_prompts import label_input
+    from judge.inputs.mapping import table_map
+    from judge.job.pipeline import JobInput
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ
@@ -101,7 +101,7 @@ async def agenerate(
     Raises ConfigError, InputError and LedgerError before anything is asked; endpoint trouble is
     in the result.
     """
-    from judge.generating import generate_job
+    from judge.candidates.generating import generate_job
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ
@@ -148,11 +148,11 @@ def cost(
     and, unless told otherwise by `with_judging`, what judging the answers would. Sends nothing
     and writes nothing; what the ledger holds is counted as done.
     """
-    from judge.estimating import estimate_job
-    from judge.from_prompts import needs_candidates
-    from judge.generation_estimating import estimate_generation
-    from judge.mapping import table_map
-    from judge.pipeline import JobInput
+    from judge.candidates.from_prompts import needs_candidates
+    from judge.inputs.mapping import table_map
+    from judge.job.pipeline import JobInput
+    from judge.prices.estimating import estimate_job
+    from judge.prices.generation_estimating import estimate_generation
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ

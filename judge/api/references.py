@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from judge.api.base import DEFAULT_LEDGER, wait_for
-from judge.config import Settings
-from judge.intake import Selection
-from judge.loading import load_settings
+from judge.inputs.intake import Selection
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 if TYPE_CHECKING:
-    from judge.desk import Stop
-    from judge.intake import IntakeReport
-    from judge.progress import Progress
-    from judge.reference_checking import ReferenceResult
+    from judge.inputs.intake import IntakeReport
+    from judge.job.desk import Stop
+    from judge.job.progress import Progress
+    from judge.references.reference_checking import ReferenceResult
 
 
 async def acheck_references(
@@ -41,8 +41,8 @@ async def acheck_references(
     the ledger holds is never asked again. Raises ConfigError, InputError and LedgerError before
     anything is asked; endpoint trouble is in the result.
     """
-    from judge.mapping import table_map
-    from judge.reference_checking import ReferenceJob, check_references
+    from judge.inputs.mapping import table_map
+    from judge.references.reference_checking import ReferenceJob, check_references
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ

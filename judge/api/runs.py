@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from judge.api.base import DEFAULT_LEDGER
 
 if TYPE_CHECKING:
+    from judge.job.run_listing import RunDetail, RunSummary
     from judge.ledger.deletion import Deletion
-    from judge.pricing import Price
-    from judge.run_listing import RunDetail, RunSummary
+    from judge.prices.pricing import Price
 
 
 def runs(*, ledger: str | Path = DEFAULT_LEDGER) -> "list[RunSummary]":
     """Return the runs of a ledger with their counts, the one used last at the end."""
-    from judge.run_listing import run_summaries
+    from judge.job.run_listing import run_summaries
 
     return list(run_summaries(Path(ledger)))
 
@@ -29,7 +29,7 @@ def show_run(
 
     `prices`, by model, are for replies that are stored without what they cost.
     """
-    from judge.run_listing import run_detail
+    from judge.job.run_listing import run_detail
 
     return run_detail(Path(ledger), run, prices=prices)
 
@@ -44,6 +44,6 @@ def delete_run(
 
     `confirm` is asked with the exact counts before anything is deleted; None where it said no.
     """
-    from judge.run_deletion import delete_from_ledger
+    from judge.job.run_deletion import delete_from_ledger
 
     return delete_from_ledger(Path(ledger), run, confirm=confirm)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from judge.api.base import DEFAULT_LEDGER, wait_for
 
 if TYPE_CHECKING:
-    from judge.check_steps import Step
-    from judge.checking import CheckResult
-    from judge.demonstration import DemoResult
     from judge.simulator.process import SimulatorProcess
+    from judge.start.check_steps import Step
+    from judge.start.checking import CheckResult
+    from judge.start.demonstration import DemoResult
 
 
 def demo(folder: str | Path = DEFAULT_LEDGER.parent) -> "DemoResult":
@@ -20,7 +20,7 @@ def demo(folder: str | Path = DEFAULT_LEDGER.parent) -> "DemoResult":
 
     Writes demo.db, demo.votes.jsonl and demo.trl.jsonl into `folder`, in place of earlier ones.
     """
-    from judge.demonstration import run_demo
+    from judge.start.demonstration import run_demo
 
     return wait_for(run_demo(Path(folder)))
 
@@ -30,7 +30,7 @@ def init(folder: str | Path = ".") -> tuple[Path, ...]:
 
     Raises ConfigError, having written nothing, where one of the files is there already.
     """
-    from judge.project import make_project
+    from judge.start.project import make_project
 
     return make_project(Path(folder))
 
@@ -49,7 +49,7 @@ async def acheck(
     `on_step` is handed each step as soon as it is done. What does not work is a failed step, not
     an exception.
     """
-    from judge.checking import check_everything
+    from judge.start.checking import check_everything
 
     return await check_everything(
         Path(config) if config else None,

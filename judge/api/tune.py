@@ -7,16 +7,16 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from judge.api.base import DEFAULT_LEDGER, wait_for
-from judge.config import Settings
-from judge.loading import load_settings
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 if TYPE_CHECKING:
-    from judge.desk import Stop
-    from judge.estimate import Estimate
-    from judge.intake import IntakeReport
-    from judge.progress import Progress
-    from judge.tune_job import TuneQuestion, TuneResult
-    from judge.tuning_grid import Grid
+    from judge.inputs.intake import IntakeReport
+    from judge.job.desk import Stop
+    from judge.job.progress import Progress
+    from judge.prices.estimate import Estimate
+    from judge.tuning.tune_job import TuneQuestion, TuneResult
+    from judge.tuning.tuning_grid import Grid
 
 
 async def atune(
@@ -46,7 +46,7 @@ async def atune(
     InputError and LedgerError; where asking ended early, `tuned` is None and `run` says why.
     """
     from judge.atomic import atomic_writer
-    from judge.tune_job import tune_job
+    from judge.tuning.tune_job import tune_job
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ
@@ -85,9 +85,9 @@ def tune_cost(
     The arguments are those of `atune`. Sends nothing and writes nothing; what the ledger holds is
     counted as done.
     """
-    from judge.estimating import estimate_job
-    from judge.pipeline import JobInput
-    from judge.tune_job import prepare_tuning, write_pairs
+    from judge.job.pipeline import JobInput
+    from judge.prices.estimating import estimate_job
+    from judge.tuning.tune_job import prepare_tuning, write_pairs
 
     resolved = settings or load_settings(
         Path(config) if config else None, overrides, environ=environ
@@ -121,8 +121,8 @@ def _question(
     race: bool,
 ) -> "TuneQuestion":
     from calibration.compare import Metric
-    from judge.tune_job import TuneQuestion
-    from judge.tuning_grid import Grid, read_grid
+    from judge.tuning.tune_job import TuneQuestion
+    from judge.tuning.tuning_grid import Grid, read_grid
 
     return TuneQuestion(
         pairs=str(pairs),

@@ -6,7 +6,7 @@ A direct request and a line of a batch file hold the same body.
 from typing import Any
 
 from judge.chat import ChatRequest
-from judge.config import Endpoint
+from judge.settings.config import Endpoint
 
 SCHEMA_NAME = "verdict"
 """Endpoints want one; it has no meaning."""

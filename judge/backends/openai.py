@@ -28,7 +28,6 @@ from judge.backends.wire import (
     read_reply,
 )
 from judge.chat import ChatRequest, Reply
-from judge.config import Endpoint
 from judge.errors import (
     AccountError,
     ConfigError,
@@ -36,6 +35,7 @@ from judge.errors import (
     TransientError,
     UnreachableError,
 )
+from judge.settings.config import Endpoint
 
 MAX_REPLY_BYTES = 8 * 2**20
 CONNECT_TIMEOUT_S = 10.0

@@ -24,7 +24,6 @@ from judge.backends.keys import hide_key
 from judge.backends.wire import Answer, one_line, read_error
 from judge.batches.manifest import URL, RequestFile
 from judge.batches.server import SHA_KEY, BatchState, BatchStatus
-from judge.config import Endpoint
 from judge.errors import (
     AccountError,
     ConfigError,
@@ -32,6 +31,7 @@ from judge.errors import (
     TransientError,
     UnreachableError,
 )
+from judge.settings.config import Endpoint
 
 PAGE = 100
 MOST_LISTED = 1000

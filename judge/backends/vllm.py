@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from judge.backends.wire import BROKEN_OFF
 from judge.chat import ChatRequest, Reply
-from judge.config import Endpoint
 from judge.errors import ItemError, TransientError
+from judge.settings.config import Endpoint
 
 TEMPLATE_FIELDS = ("chat_template", "chat_template_kwargs")
 """Fields of extra_body that are the chat template's, by the names that `vllm serve` gives them."""

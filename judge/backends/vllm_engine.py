@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from judge.backends.vllm import Generated, alternatives_of
 from judge.backends.wire import one_line
-from judge.config import Endpoint
 from judge.errors import AccountError, ConfigError, EndpointError, ItemError, TransientError
-from judge.suggestion import did_you_mean
+from judge.settings.config import Endpoint
+from judge.settings.suggestion import did_you_mean
 
 INSTALL = 'pip install "evenhand[vllm]"'
 SHUTDOWN_S = 10.0

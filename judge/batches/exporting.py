@@ -10,17 +10,19 @@ from secrets import token_hex
 
 from pydantic_core import to_json
 
-from judge.ask_order import side_by_side
-from judge.asking import missing_asks
 from judge.backends.body import chat_body
 from judge.batches.cutting import RequestFiles
 from judge.batches.judges import noted_judges
 from judge.batches.manifest import MANIFEST, URL, Manifest, RequestFile, write_record
-from judge.config import Settings
 from judge.errors import ConfigError, EvenhandError, ItemError
 from judge.identity import judgment_id
-from judge.intake import IntakeReport
-from judge.judging import Ask, ResolvedJudge, judgment_of, rendered_of, request_of
+from judge.inputs.intake import IntakeReport
+from judge.job.ask_order import side_by_side
+from judge.job.asking import missing_asks
+from judge.job.judging import Ask, ResolvedJudge, judgment_of, rendered_of, request_of
+from judge.job.pipeline import JobInput, prepare_run
+from judge.job.policy_counts import count_asks
+from judge.job.ready_judges import resolved_judges
 from judge.ledger.batches import (
     BatchAsk,
     BatchExport,
@@ -32,11 +34,9 @@ from judge.ledger.batches import (
 from judge.ledger.runs import Run
 from judge.ledger.store import Ledger
 from judge.ledger.work import work_page
-from judge.pipeline import JobInput, prepare_run
 from judge.policies.choice import policy_of
-from judge.policy_counts import count_asks
-from judge.ready_judges import resolved_judges
 from judge.records import Judgment, Reading, Status
+from judge.settings.config import Settings
 from prompts.errors import PromptError
 
 PAGE = 256

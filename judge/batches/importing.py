@@ -16,11 +16,11 @@ from judge.batches.outputs import output_files
 from judge.batches.reports import BatchImport, Named
 from judge.batches.sorting import LineIndex, Part, Place
 from judge.chat import Reply
-from judge.config import Endpoint, Settings
 from judge.errors import EndpointError, InputError, ItemError, LedgerError
 from judge.formats.lines import BadLine, read_lines
 from judge.formats.problems import shown
-from judge.judging import Asked, ResolvedJudge, judgment_of
+from judge.job.judging import Asked, ResolvedJudge, judgment_of
+from judge.job.policy_counts import count_asks
 from judge.ledger.batches import (
     BatchAsk,
     BatchExport,
@@ -33,10 +33,10 @@ from judge.ledger.batches import (
 )
 from judge.ledger.runs import find_run
 from judge.ledger.store import Ledger
-from judge.policy_counts import count_asks
-from judge.price_list import paid_in_batch
-from judge.pricing import Usage, cost_usd
+from judge.prices.price_list import paid_in_batch
+from judge.prices.pricing import Usage, cost_usd
 from judge.records import Judgment
+from judge.settings.config import Endpoint, Settings
 
 PAGE = 500
 PAGE_BYTES = 16 * 2**20

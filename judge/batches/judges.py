@@ -8,10 +8,10 @@ from typing import Any
 from judge.backends.body import chat_body
 from judge.backends.refusals import refusal_of
 from judge.backends.wire import Answer
-from judge.config import Endpoint, Judge, Settings
 from judge.errors import AccountError, ConfigError, EvenhandError
-from judge.judging import ResolvedJudge, request_of, resolve_judge
+from judge.job.judging import ResolvedJudge, request_of, resolve_judge
 from judge.ledger.batches import BatchExport
+from judge.settings.config import Endpoint, Judge, Settings
 from prompts.template import Rendered
 
 PROMPTS = "prompts"

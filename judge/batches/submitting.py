@@ -22,8 +22,8 @@ from judge.batches.manifest import (
 )
 from judge.batches.patience import patiently
 from judge.batches.server import BatchServer, BatchState, BatchStatus
-from judge.config import Settings
 from judge.errors import ConfigError, InputError
+from judge.settings.config import Settings
 
 
 @dataclass(frozen=True, slots=True)

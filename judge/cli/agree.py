@@ -14,8 +14,8 @@ from judge.api.deliver import agree
 from judge.cli.configured import known_prices
 from judge.cli.talk import talk_on_stderr
 from judge.cli.visible import visible
-from judge.gold_split import DEFAULT_SHARE
-from judge.pair_columns import STRATA
+from judge.trust.gold_split import DEFAULT_SHARE
+from judge.trust.pair_columns import STRATA
 
 THRESHOLD_FAILED = 1
 

@@ -30,8 +30,8 @@ from judge.cli.mapping import MapFlags
 from judge.cli.overrides import SettingFlags, overrides_of
 from judge.cli.summary import intake_lines
 from judge.cli.talk import Talk, talk_on_stderr
-from judge.config import Settings
-from judge.loading import load_settings
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 UNFINISHED = 4
 Folder = Annotated[Path, Parameter(name="FOLDER")]

@@ -13,7 +13,7 @@ from judge.batches.submitting import FileState, FolderState
 from judge.cli.progress_line import counts
 from judge.cli.summary import many
 from judge.cli.visible import on_one_line
-from judge.config import Settings
+from judge.settings.config import Settings
 
 MEGABYTE = 1_000_000
 

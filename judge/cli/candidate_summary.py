@@ -4,12 +4,12 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
+from judge.candidates.generating import GenerateResult
 from judge.cli.progress_line import counts, to_do
 from judge.cli.summary import RESUME, asked, many, requests
 from judge.cli.visible import on_one_line
-from judge.config import Settings
-from judge.generating import GenerateResult
-from judge.progress import Progress
+from judge.job.progress import Progress
+from judge.settings.config import Settings
 
 
 def opening_lines(progress: Progress, settings: Settings, ledger: Path) -> list[str]:

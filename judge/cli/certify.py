@@ -14,7 +14,7 @@ from judge.cli.visible import visible
 if TYPE_CHECKING:
     from calibration.certificates import Certificate
     from calibration.intervals import Estimate
-    from judge.certifying import Certification
+    from judge.trust.certifying import Certification
 
 NOT_CERTIFIED = 1
 WIDTH = 100
@@ -68,7 +68,7 @@ def command(
     json
         Also write the certificate as JSON to this file, whether granted or not.
     """
-    from judge.certifying import certify
+    from judge.trust.certifying import certify
 
     found = certify(
         at_least=at_least,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from judge.api.base import DEFAULT_LEDGER
 from judge.api.start import acheck
-from judge.check_steps import Mark, Step
 from judge.cli.configured import config_path
 from judge.cli.documents import document_text
 from judge.cli.overrides import SettingFlags, overrides_of
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.visible import on_one_line, visible
+from judge.start.check_steps import Mark, Step
 
 
 def command(

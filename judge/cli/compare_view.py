@@ -20,7 +20,7 @@ from judge.cli.visible import on_one_line
 
 if TYPE_CHECKING:
     from calibration.significance import ChiSquareTest
-    from judge.comparison import Couple, JudgeComparison, Side
+    from judge.trust.comparison import Couple, JudgeComparison, Side
 
 WIDTH = 100
 

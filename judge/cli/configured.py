@@ -6,9 +6,9 @@ from pathlib import Path
 
 from judge.cli.talk import Talk
 from judge.errors import ConfigError
-from judge.loading import load_settings
-from judge.price_list import prices_of
-from judge.pricing import Price
+from judge.prices.price_list import prices_of
+from judge.prices.pricing import Price
+from judge.settings.loading import load_settings
 
 CONFIG_HERE = Path("judge.toml")
 

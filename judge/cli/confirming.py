@@ -6,15 +6,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from judge.amounts import limit_of
 from judge.cli.cost import estimated
 from judge.cli.cost_view import spending_line
 from judge.cli.inputs import InputFlags
 from judge.cli.mapping import MapFlags
 from judge.cli.talk import Talk
 from judge.cli.visible import visible
-from judge.config import Settings
-from judge.estimate import over_budget
+from judge.prices.amounts import limit_of
+from judge.prices.estimate import over_budget
+from judge.settings.config import Settings
 
 DECLINED = 130
 """Exit code of a job that was not begun, as of one that was interrupted."""

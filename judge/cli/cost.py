@@ -15,10 +15,10 @@ from judge.cli.overrides import SettingFlags, overrides_of
 from judge.cli.summary import intake_lines
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.visible import visible
-from judge.config import Settings
-from judge.estimate import Estimate, over_budget
-from judge.loading import load_settings
-from judge.price_list import has_price_list, price_warnings
+from judge.prices.estimate import Estimate, over_budget
+from judge.prices.price_list import has_price_list, price_warnings
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 BUDGETS = ("budget_requests", "budget_tokens", "budget_usd")
 

@@ -6,8 +6,8 @@ from judge.cli.progress_line import duration
 from judge.cli.visible import on_one_line, visible
 
 if TYPE_CHECKING:
-    from judge.estimate import EndpointEstimate, Estimate, JudgeEstimate, PromptSample
-    from judge.pricing import Range
+    from judge.prices.estimate import EndpointEstimate, Estimate, JudgeEstimate, PromptSample
+    from judge.prices.pricing import Range
 
 HEAD_CHARS = 500
 TAIL_CHARS = 200

@@ -12,10 +12,10 @@ from judge.cli.signals import ending_on_signals
 from judge.cli.summary import closing_lines, early_end
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.visible import visible
-from judge.demonstration import DemoResult, run_demo
-from judge.desk import Stop
-from judge.intake import IntakeReport
-from judge.progress import Progress
+from judge.inputs.intake import IntakeReport
+from judge.job.desk import Stop
+from judge.job.progress import Progress
+from judge.start.demonstration import DemoResult, run_demo
 
 WHAT_IT_IS = "a demonstration: judge and human votes are simulated, the texts are examples"
 

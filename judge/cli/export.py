@@ -8,7 +8,7 @@ from judge.api.deliver import export
 from judge.cli.talk import talk_on_stderr
 
 if TYPE_CHECKING:
-    from judge.exporting import Manifest
+    from judge.outcomes.exporting import Manifest
 
 
 def command(

@@ -19,11 +19,11 @@ from judge.cli.progress_view import ProgressView
 from judge.cli.signals import ending_on_signals
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.telling import tell_beginning, tell_generated
-from judge.config import Settings
-from judge.desk import Stop
-from judge.intake import IntakeReport
-from judge.loading import load_settings
-from judge.progress import Progress
+from judge.inputs.intake import IntakeReport
+from judge.job.desk import Stop
+from judge.job.progress import Progress
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 Prompts = Annotated[str, Parameter(name="PROMPTS", allow_leading_hyphen=True)]
 

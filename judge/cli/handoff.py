@@ -12,7 +12,7 @@ from judge.api.deliver import handoff
 from judge.cli.talk import talk_on_stderr
 
 if TYPE_CHECKING:
-    from judge.handing_over import Handoff
+    from judge.people.handing_over import Handoff
 
 FEW_PROMPTS = 200
 

@@ -13,7 +13,7 @@ from judge.cli.inputs import Count
 from judge.cli.mapping import MapFlags
 from judge.cli.summary import intake_lines
 from judge.cli.talk import talk_on_stderr
-from judge.importing import ImportKind, ImportResult
+from judge.inputs.importing import ImportKind, ImportResult
 
 File = Annotated[str, Parameter(name="FILE", allow_leading_hyphen=True)]
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any, ClassVar
 
 from cyclopts import Parameter
 
-from judge.amounts import limits_of
-from judge.config import Judge, Settings
+from judge.candidates.generators import Generator
 from judge.errors import ConfigError
-from judge.generators import Generator
-from judge.labels import Rule
-from judge.overlay import toml_value
+from judge.outcomes.labels import Rule
 from judge.policies.rules import PolicyName
+from judge.prices.amounts import limits_of
+from judge.settings.config import Judge, Settings
+from judge.settings.overlay import toml_value
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 

@@ -73,7 +73,7 @@ def command(
         Print one JSON document in place of the lines.
     """
     from judge.cli.plan_view import plan_lines
-    from judge.planning_labels import plan
+    from judge.trust.planning_labels import plan
 
     found = plan(
         at_least=at_least,

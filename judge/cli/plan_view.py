@@ -9,7 +9,7 @@ from judge.cli.columns import aligned
 from judge.cli.visible import on_one_line
 
 if TYPE_CHECKING:
-    from judge.label_plan import Goal, Plan, PresentGold
+    from judge.trust.label_plan import Goal, Plan, PresentGold
 
 WIDTH = 100
 _METRICS = {"s1": "S1", "s2": "S2", "majority": "with the majority"}

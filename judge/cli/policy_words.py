@@ -2,10 +2,10 @@
 
 from judge.cli.figure_words import many, share_words
 from judge.cli.spending_words import dollars
-from judge.config import Settings
+from judge.job.policy_figures import CascadeFigures, PolicyFigures, StageFigures, StopFigures
+from judge.job.progress import Progress
 from judge.policies.rules import PolicyName
-from judge.policy_figures import CascadeFigures, PolicyFigures, StageFigures, StopFigures
-from judge.progress import Progress
+from judge.settings.config import Settings
 
 
 def asks_of(progress: Progress) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from judge.cli.gate_words import Gates, gates_of
 from judge.cli.spending_words import spending_fields, spent_so_far
 from judge.cli.visible import cut_short, in_ascii, on_one_line
-from judge.progress import Progress
+from judge.job.progress import Progress
 
 _SEPARATOR = " | "
 _SHORTEST_PROBLEM = 16

@@ -11,7 +11,7 @@ from typing import Self
 
 from judge.cli.progress_line import duration, progress_line, progress_record
 from judge.cli.talk import Talk
-from judge.progress import Progress
+from judge.job.progress import Progress
 
 REFRESH_S = 0.25
 RECORD_EVERY_S = 10.0

@@ -15,13 +15,13 @@ from judge.cli.overrides import SettingFlags, keyless_line, overrides_of
 from judge.cli.progress_view import ProgressView
 from judge.cli.signals import ending_on_signals
 from judge.cli.talk import Talk, talk_on_stderr
-from judge.config import Settings
-from judge.desk import Stop
-from judge.intake import IntakeReport
-from judge.loading import load_settings
-from judge.progress import Progress
-from judge.reference_checking import ReferenceResult
-from judge.references import ReferenceStatus
+from judge.inputs.intake import IntakeReport
+from judge.job.desk import Stop
+from judge.job.progress import Progress
+from judge.references.reference_checking import ReferenceResult
+from judge.references.references import ReferenceStatus
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 _WORDS = {
     ReferenceStatus.CHECKED: "agree with most own answers",

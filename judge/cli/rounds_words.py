@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from judge.cli.visible import on_one_line
-from judge.pipeline import RunResult
+from judge.job.pipeline import RunResult
 
 if TYPE_CHECKING:
-    from judge.standings import Standings
+    from judge.candidates.standings import Standings
 
 MOST_SHOWN = 8
 """Generators that are named with their ratings."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from judge.api.base import DEFAULT_LEDGER
 from judge.api.label import arun
+from judge.candidates.generating import KIND, GenerateResult
+from judge.candidates.prompt_job import Part
 from judge.cli.configured import config_path
 from judge.cli.confirming import DECLINED, ConfirmAbove, is_confirmed
 from judge.cli.cost import show_cost
@@ -17,14 +19,12 @@ from judge.cli.signals import ending_on_signals
 from judge.cli.summary import closing_lines, dropped_lines, early_end, unsure_lines
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.telling import tell_beginning, tell_generated
-from judge.config import Settings
-from judge.desk import Stop
-from judge.generating import KIND, GenerateResult
-from judge.intake import IntakeReport
-from judge.loading import load_settings
-from judge.pipeline import RunResult
-from judge.progress import Progress
-from judge.prompt_job import Part
+from judge.inputs.intake import IntakeReport
+from judge.job.desk import Stop
+from judge.job.pipeline import RunResult
+from judge.job.progress import Progress
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
 
 
 def command(

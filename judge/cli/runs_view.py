@@ -9,9 +9,9 @@ from judge.cli.spending_words import dollars
 from judge.cli.visible import on_one_line
 
 if TYPE_CHECKING:
+    from judge.job.run_listing import RunDetail, RunSummary
     from judge.ledger.deletion import Deletion
     from judge.ledger.run_facts import ReplyFigures
-    from judge.run_listing import RunDetail, RunSummary
 
 _HEAD = ("run", "begun (UTC)", "source", "judges", "pairs", "done", "pending", "outcomes")
 _NUMBERS = frozenset({4, 5, 6})

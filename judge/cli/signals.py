@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from judge.cli.talk import Talk
-from judge.desk import Stop
+from judge.job.desk import Stop
 
 INTERRUPTED = 130
 TERMINATED = 143

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from judge.budget import Budget
 from judge.cli.visible import on_one_line
-from judge.price_list import Quote
-from judge.progress import Progress
+from judge.job.progress import Progress
+from judge.prices.budget import Budget
+from judge.prices.price_list import Quote
 
 
 def spent_so_far(budget: Budget | None) -> str:

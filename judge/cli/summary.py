@@ -4,17 +4,17 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
+from judge.candidates.generating import GenerateResult
 from judge.cli.policy_words import asks_of, asks_per_pair, how_asked, policy_lines
 from judge.cli.progress_line import counts, duration, per_second, percent, retries, to_do
 from judge.cli.rounds_words import rounds_lines
 from judge.cli.spending_words import label_price, spent_in_all
 from judge.cli.visible import on_one_line
-from judge.config import Settings
-from judge.generating import GenerateResult
-from judge.intake import IntakeReport
-from judge.pipeline import RunResult
-from judge.progress import Progress
+from judge.inputs.intake import IntakeReport
+from judge.job.pipeline import RunResult
+from judge.job.progress import Progress
 from judge.records import Outcome
+from judge.settings.config import Settings
 
 RESUME = "run the same command again to resume"
 _UNDECIDED = f"{Outcome.UNDECIDED.value}: "

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+from judge.candidates.generating import KIND, GenerateResult
 from judge.cli import candidate_summary
 from judge.cli.candidate_summary import complaint_lines, poor_end
 from judge.cli.spending_words import price_line
 from judge.cli.summary import early_end, intake_lines, opening_lines
 from judge.cli.talk import Talk
-from judge.config import Settings
-from judge.generating import KIND, GenerateResult
-from judge.intake import IntakeReport
-from judge.price_list import quotes_of
-from judge.progress import Progress
+from judge.inputs.intake import IntakeReport
+from judge.job.progress import Progress
+from judge.prices.price_list import quotes_of
+from judge.settings.config import Settings
 
 
 def tell_beginning(

@@ -21,13 +21,13 @@ from judge.cli.summary import early_end
 from judge.cli.talk import Talk, talk_on_stderr
 from judge.cli.tune_view import tuned_lines
 from judge.cli.visible import visible
-from judge.config import Settings
-from judge.desk import Stop
 from judge.errors import ConfigError
-from judge.intake import IntakeReport
-from judge.loading import load_settings
-from judge.progress import Progress
-from judge.tuning_grid import Grid, read_grid
+from judge.inputs.intake import IntakeReport
+from judge.job.desk import Stop
+from judge.job.progress import Progress
+from judge.settings.config import Settings
+from judge.settings.loading import load_settings
+from judge.tuning.tuning_grid import Grid, read_grid
 
 THRESHOLD_FAILED = 1
 

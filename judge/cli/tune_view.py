@@ -9,7 +9,7 @@ from judge.cli.figure_words import many, p_number, range_words, share_words, sig
 from judge.cli.visible import on_one_line
 
 if TYPE_CHECKING:
-    from judge.tuning import Standing, Tuned
+    from judge.tuning.tuning import Standing, Tuned
 
 WIDTH = 100
 _HEAD = ("", "agreement", "95 % CI", "more than config", "95 % CI", "p, Holm", "labelled", "")

@@ -7,8 +7,8 @@ from typing import Any
 from judge.errors import InputError
 from judge.formats.messages import check_calls, messages_from
 from judge.formats.problems import field_name, kind_of, problem, refuse_unknown, wrong_type
+from judge.job.trajectories import answers_by_turn
 from judge.records import Candidate, Message
-from judge.trajectories import answers_by_turn
 
 _CANDIDATE_FIELDS = ("text", "messages", "model")
 _GIVE_QUESTION = "give the question that was answered"

@@ -26,8 +26,8 @@ from judge.formats.lines import BadLine, Line, read_lines
 from judge.formats.problems import refuse_unknown
 from judge.formats.rows import row_from
 from judge.identity import content_of, prompt_id_of
+from judge.job.trajectories import is_trajectory
 from judge.records import Candidate, Message, Pair, Prompt
-from judge.trajectories import is_trajectory
 
 _FIELDS = ("pair_id", "prompt_id", "prompt", "first", "second", "reference", "tags")
 _EXCHANGED = "-x"

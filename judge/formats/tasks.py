@@ -19,10 +19,10 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import Field
 from pydantic_core import to_json
 
-from judge.drawing import Task
 from judge.formats.lines import BadLine, Line, read_lines
 from judge.formats.rows import record_from, refuse_empty, row_from
 from judge.formats.votes import parse_vote
+from judge.people.drawing import Task
 from judge.records import (
     AttributeRating,
     Message,

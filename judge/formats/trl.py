@@ -15,9 +15,9 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from judge.errors import InputError
-from judge.margins import MarginSource, attribute_columns, margin_of
+from judge.job.trajectories import answers_by_turn, is_trajectory
+from judge.outcomes.margins import MarginSource, attribute_columns, margin_of
 from judge.records import Candidate, Label, Message, Outcome, Pair
-from judge.trajectories import answers_by_turn, is_trajectory
 
 
 def trl_row(
@@ -32,7 +32,7 @@ def trl_row(
     """The row that a label makes of its pair; None unless one of the answers won.
 
     `margin` is written only where the label has one of that source; `attributes` name the ratings
-    to write as columns (`judge.margins`). `keep_meta` adds columns of plain values:
+    to write as columns (`judge.outcomes.margins`). `keep_meta` adds columns of plain values:
     ids, models, the probability of the chosen answer, the rule, and the tags as a JSON text,
     because columns that differ from row to row do not load. Raises InputError when a prompt of
     several messages is to be written in the standard style.

@@ -14,8 +14,8 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import ColumnElement, Result, Row, Select, and_, case, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
 
-from judge.generation import Generation, GenerationStatus, ResolvedGenerator, Slot
-from judge.generators import Tally
+from judge.candidates.generation import Generation, GenerationStatus, ResolvedGenerator, Slot
+from judge.candidates.generators import Tally
 from judge.identity import messages_from_json
 from judge.ledger.schema import generations, prompts, run_prompts
 from judge.ledger.store import Ledger

@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import Row, Select, String, and_, case, cast, func, literal, select, true
 
-from judge.answer_style import AnswerStyle, style_of
 from judge.identity import messages_from_json
 from judge.ledger.schema import contents, deferrals, judgments, pairs, run_pairs, votes
 from judge.ledger.store import Ledger
 from judge.ledger.work import fill_page, is_asked_order, reading_from, readings_of
 from judge.records import Candidate, Order, Pair, Prompt, Reading, Status, Verdict, Vote
+from judge.trust.answer_style import AnswerStyle, style_of
 
 PAGE = 1000
 _EVERY_DIGIT = "%!.17g"

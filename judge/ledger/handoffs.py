@@ -14,13 +14,13 @@ from sqlalchemy import (
     select,
 )
 
-from judge.drawing import Task
 from judge.identity import messages_from_json
 from judge.ledger.schema import batches as batches_table
 from judge.ledger.schema import contents, pairs, run_pairs, votes
 from judge.ledger.schema import tasks as tasks_table
 from judge.ledger.store import Ledger
 from judge.ledger.work import fill_page
+from judge.people.drawing import Task
 from judge.records import Message, Order, Outcome
 
 PAGE = 1000

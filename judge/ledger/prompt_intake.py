@@ -7,7 +7,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.sqlite import insert
 
-from judge.generation import prompt_key
+from judge.candidates.generation import prompt_key
 from judge.ledger.schema import prompts, run_prompts
 from judge.ledger.store import Ledger
 from judge.records import Prompt

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from judge.ledger.schema import contents, reference_checks, run_pairs
 from judge.ledger.store import Ledger
-from judge.references import ReferenceCheck, ReferenceStatus
+from judge.references.references import ReferenceCheck, ReferenceStatus
 
 
 class CheckedContent(NamedTuple):

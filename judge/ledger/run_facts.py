@@ -10,7 +10,7 @@ from judge.ledger.runs import Run
 from judge.ledger.schema import judgments, run_pairs
 from judge.ledger.store import Ledger
 from judge.ledger.work import is_asked_order, reading_from, readings_of
-from judge.pricing import Usage
+from judge.prices.pricing import Usage
 from judge.records import Reading, Status
 
 NO_TOKENS = Usage(0, 0)

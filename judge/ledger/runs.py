@@ -27,7 +27,7 @@ from judge.ledger.schema import (
 )
 from judge.ledger.store import Ledger
 from judge.policies.choice import LEFT_OUT, asks_one_order
-from judge.references import ReferenceStatus
+from judge.references.references import ReferenceStatus
 
 IMPORT_RUN = "import"
 ROUNDS_RUN = "rounds"

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, Table, case, func, literal, select
 from sqlalchemy.dialects.sqlite import insert
 
-from judge.budget import Spending
 from judge.ledger.runs import Run
 from judge.ledger.schema import deferrals, generations, judgments, losses
 from judge.ledger.store import Ledger
-from judge.pricing import Price, Usage, cost_usd
+from judge.prices.budget import Spending
+from judge.prices.pricing import Price, Usage, cost_usd
 
 _insert_loss = insert(losses)
 SET_LOSS = _insert_loss.on_conflict_do_update(

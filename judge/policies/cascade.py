@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from judge.labels import Rule
+from judge.outcomes.labels import Rule
+from judge.outcomes.soft import soft_verdict
 from judge.policies.majority import resolve_samples
 from judge.policy import (
     BOTH_ORDERS,
@@ -14,7 +15,6 @@ from judge.policy import (
     missing_questions,
 )
 from judge.records import Outcome, Reading, Status
-from judge.soft import soft_verdict
 
 LEFT_TO_PEOPLE = "left to people"
 """`Label.reason` where the last judge is not sure enough either."""

@@ -1,7 +1,7 @@
 """What is odd about a policy and its judges, though it can be done."""
 
-from judge.config import Settings
 from judge.policies.rules import PolicyName
+from judge.settings.config import Settings
 
 
 def policy_cautions(settings: Settings) -> list[str]:

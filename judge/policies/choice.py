@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from judge.labels import Rule
+from judge.outcomes.labels import Rule
 from judge.policies.cascade import Cascade, Stage
 from judge.policies.early_stop import EarlyStop
 from judge.policies.fixed import FixedPolicy
 from judge.policies.left_out import LeftOut
 from judge.policies.rules import PolicyName, PolicyRules
 from judge.policy import Policy
-from judge.references import DOUBTFUL_REASON
+from judge.references.references import DOUBTFUL_REASON
 
 
 def policy_settings(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from judge.outcomes.soft import log_odds, probable_verdict
 from judge.policy import (
     BOTH_ORDERS,
     ROUNDING,
@@ -14,7 +15,6 @@ from judge.policy import (
     single_order,
 )
 from judge.records import Order, Reading, Status
-from judge.soft import log_odds, probable_verdict
 
 _DIGITS = 8
 _ALL = 16.0**_DIGITS

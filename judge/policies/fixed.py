@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from judge.labels import Rule
+from judge.outcomes.labels import Rule
 from judge.policies.majority import judge_labels
 from judge.policy import BOTH_ORDERS, Deciding, Question, counted, missing_questions, single_order
 from judge.records import Order, Outcome, Reading, Status

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from judge.labels import Rule, resolve_label
+from judge.outcomes.labels import Rule, resolve_label
 from judge.policy import BOTH_ORDERS
 from judge.records import Label, Order, Reading, Verdict
 

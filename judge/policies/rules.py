@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from judge.errors import ConfigError
-from judge.labels import Rule
-from judge.suggestion import did_you_mean
+from judge.outcomes.labels import Rule
+from judge.settings.suggestion import did_you_mean
 
 DEFAULT_SAMPLES = 5
 

@@ -1,7 +1,7 @@
 """Two conversations shown side by side, read back as one question and two answers. Pure.
 
-What is read has the letters and digits that `judge.showing` gives the same pair as texts, so the
-hidden truth about the pair is the same under every template.
+What is read has the letters and digits that `judge.job.showing` gives the same pair as texts, so
+the hidden truth about the pair is the same under every template.
 """
 
 import re

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final, Literal
 
+from judge.job.showing import question_of
+from judge.job.trajectories import answer_text, answers_by_turn
 from judge.records import Candidate, Order, Pair, Preference, Prompt, Vote
-from judge.showing import question_of
 from judge.simulator.draws import digest, uniform
-from judge.trajectories import answer_text, answers_by_turn
 from prompts.neutralise import neutralise
 
 _ASCII_DROPPED: Final = bytes(code for code in range(128) if not chr(code).isalnum())

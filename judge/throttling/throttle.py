@@ -17,7 +17,7 @@ from judge.errors import (
     ThrottledError,
     TransientError,
 )
-from judge.pricing import prompt_tokens, usage_of
+from judge.prices.pricing import prompt_tokens, usage_of
 from judge.throttling.admission import Admission, Limits, Permit, Refusal, WaitReason
 from judge.throttling.breaker import BreakerState
 from judge.throttling.health import Signal, signal_of

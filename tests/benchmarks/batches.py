@@ -96,7 +96,7 @@ def _run(bench: Bench, what: str, pairs: Path, folder: str) -> Mapping[str, floa
 
 def _measured(what: str, pairs: str, folder: Path, core: str) -> Mapping[str, float]:
     import judge
-    from judge.config import Endpoint, Judge, Settings
+    from judge.settings.config import Endpoint, Judge, Settings
 
     pin(0, None if core == "None" else int(core))
     settings = Settings(

@@ -65,10 +65,10 @@ def run_client(job: ClientJob) -> ClientRun:
     watch = Stopwatch()
     import judge
     from judge.backends import openai as backend
-    from judge.config import Endpoint
-    from judge.intake import IntakeReport
-    from judge.progress import Progress
+    from judge.inputs.intake import IntakeReport
+    from judge.job.progress import Progress
     from judge.records import Judgment
+    from judge.settings.config import Endpoint
     from judge.simulator.settings import MODEL
 
     class TimedChat(backend.OpenAIChat):

@@ -11,7 +11,7 @@ from typing import Any
 
 from judge.ledger.runs import RunJudge, begin_run, complete_run
 from judge.ledger.store import Ledger
-from judge.verdicts import PARSER
+from judge.replies.verdicts import PARSER
 
 SYSTEMS = ("gpt-4o", "claude-3-haiku", "llama-3-8b", "mistral-7b", "qwen-2-7b", "gemma-7b")
 CATEGORIES = ("coding", "maths", "writing", "reasoning", "extraction", "roleplay")

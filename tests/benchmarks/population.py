@@ -10,8 +10,6 @@ from itertools import combinations
 
 from pydantic_core import to_json
 
-from judge.answer_style import style_of
-from judge.audit import Gathered, gather
 from judge.ledger.bare_votes import BareVote
 from judge.ledger.facts import AnswerFacts, JudgedPair
 from judge.ledger.runs import Run, RunJudge
@@ -22,6 +20,8 @@ from judge.simulator.faults import Flaw, draw_delivery
 from judge.simulator.opinion import decide_verdict, read_prompt
 from judge.simulator.quality import hidden_quality, human_votes
 from judge.simulator.settings import SimulatorSettings
+from judge.trust.answer_style import style_of
+from judge.trust.audit import Gathered, gather
 
 JUDGE = "judge"
 SYSTEMS = {"gpt-4o": 3, "claude-3-haiku": 2, "llama-3-8b": 1, "mistral-7b": 1}

@@ -20,14 +20,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from judge.ask_order import side_by_side
 from judge.backends.vllm import VLLMChat, messages_of
 from judge.chat import ChatRequest, Reply
-from judge.config import Endpoint, Judge, Settings
-from judge.endpoints import LocalEngines
-from judge.judging import Ask, resolve_judge
-from judge.pipeline import JobInput, run_job
-from judge.workers import run_workers
+from judge.job.ask_order import side_by_side
+from judge.job.endpoints import LocalEngines
+from judge.job.judging import Ask, resolve_judge
+from judge.job.pipeline import JobInput, run_job
+from judge.job.workers import run_workers
+from judge.settings.config import Endpoint, Judge, Settings
 from prompts.loader import load_prompt
 from tests.benchmarks.figures import Figure, table
 from tests.benchmarks.machine import description, scratch_folder

@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 from judge.chat import ChatRequest
-from judge.judging import Ask, ResolvedJudge, request_of
+from judge.job.judging import Ask, ResolvedJudge, request_of
 from judge.records import Order
 from prompts.shown import Shown
 from tests.benchmarks.machine import ROOT

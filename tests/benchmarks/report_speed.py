@@ -127,7 +127,7 @@ def _on_core(core: int | None) -> Iterator[None]:
 
 
 def _can_make_pages() -> bool:
-    from judge.reporting import has_page_libraries
+    from judge.trust.reporting import has_page_libraries
 
     return has_page_libraries()
 
@@ -146,10 +146,10 @@ def report_parts(path: Path, page: Path | None) -> Mapping[str, float]:
         from pydantic_core import to_json
 
         from calibration.report.text import report_text
-        from judge.audit import gather_in, report_of
-        from judge.evidence import evidence_of
         from judge.ledger.runs import find_run
         from judge.ledger.store import Ledger
+        from judge.trust.audit import gather_in, report_of
+        from judge.trust.evidence import evidence_of
     with Ledger(path, read_only=True) as ledger:
         with _timed(parts, "reading"):
             gathered = gather_in(ledger, find_run(ledger, "latest"))

@@ -13,7 +13,7 @@ import numpy as np
 from calibration.chance import cohens_kappa
 from calibration.intervals import Floats
 from calibration.report.model import Report
-from judge.audit import report_of
+from judge.trust.audit import report_of
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.population import JUDGE, Population, gathered_sample

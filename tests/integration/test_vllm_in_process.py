@@ -16,12 +16,12 @@ import pytest_asyncio
 import judge
 from judge.backends.vllm import VLLMChat
 from judge.backends.vllm_engine import start_engine
+from judge.candidates.generators import Generator
+from judge.candidates.pairing import PairingRules
 from judge.chat import ChatModel, ChatRequest
-from judge.config import Endpoint, Judge, Settings
-from judge.endpoints import LocalEngines
 from judge.errors import AccountError, ConfigError, ItemError, TransientError
-from judge.generators import Generator
-from judge.pairing import PairingRules
+from judge.job.endpoints import LocalEngines
+from judge.settings.config import Endpoint, Judge, Settings
 from tests.fakes import rows, write_pairs
 from tests.integration.engine import CHOICE, ON_A_CPU, REAL_ENGINE, prepare_environment, write_lines
 from tests.integration.tiny_model import make_tiny_model

@@ -16,9 +16,9 @@ from urllib.request import urlopen
 import pytest
 
 import judge
-from judge.config import Endpoint, Judge, Settings
-from judge.generators import Generator
-from judge.pairing import PairingRules
+from judge.candidates.generators import Generator
+from judge.candidates.pairing import PairingRules
+from judge.settings.config import Endpoint, Judge, Settings
 from tests.fakes import rows, write_pairs
 from tests.integration.engine import CHOICE, REAL_ENGINE, prepare_environment, write_lines
 from tests.integration.tiny_model import make_tiny_model

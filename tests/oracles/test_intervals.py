@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from calibration.certificates import clopper_pearson_bound, posterior_probability
 from calibration.bootstrap import cluster_bootstrap
+from calibration.certificates import clopper_pearson_bound, posterior_probability
 from calibration.intervals import clustered_difference, clustered_proportion, t_quantile, wilson
 from calibration.self_preference import newcombe_difference
 

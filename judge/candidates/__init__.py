@@ -1,0 +1,1 @@
+"""From prompts to candidates, and from candidates to pairs."""

@@ -1,0 +1,1 @@
+"""Reading what users have: pairs, votes, judgments, tables, other tools' files."""

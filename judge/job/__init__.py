@@ -1,0 +1,1 @@
+"""The main job: what is asked, where, how fast and at what cost, and the runs it leaves."""

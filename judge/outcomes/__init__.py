@@ -1,0 +1,1 @@
+"""From stored replies to labels, and from labels to files."""

@@ -1,0 +1,1 @@
+"""The first steps: a project, a check, a demonstration."""
