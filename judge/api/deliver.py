@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from judge.api.base import DEFAULT_LEDGER
-from judge.inputs.intake import Selection
 from judge.records import Outcome
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ def import_file(
     """
     from judge.inputs.importing import ImportKind
     from judge.inputs.importing_any import import_any
+    from judge.inputs.intake import Selection
 
     paths = [path] if isinstance(path, str | Path) else path
     return import_any(
