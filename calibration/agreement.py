@@ -36,10 +36,12 @@ class VoteColumns:
     """Shape (n_votes,), in {1, 0, -1}; a vote that calls both answers bad is a tie."""
     both_bad: Mask | None = None
     """Shape (n_votes,): ties that call both answers bad; None for no such vote."""
+    batch: Index | None = None
+    """Shape (n_votes,): code of the delivery that the vote came with; None where none is known."""
 
     def __post_init__(self) -> None:
         lengths = [len(self.pair), len(self.annotator), len(self.choice)]
-        lengths += [] if self.both_bad is None else [len(self.both_bad)]
+        lengths += [len(each) for each in (self.both_bad, self.batch) if each is not None]
         if len(set(lengths)) != 1:
             raise ValueError(
                 f"the columns of VoteColumns differ in length ({', '.join(map(str, lengths))})"
@@ -50,9 +52,17 @@ class VoteColumns:
 
     def on(self, mask: Mask) -> "VoteColumns":
         """The votes on the pairs of a mask (n_pairs,); rows of pairs stay as they are."""
-        kept = mask[self.pair]
-        both_bad = None if self.both_bad is None else self.both_bad[kept]
-        return VoteColumns(self.pair[kept], self.annotator[kept], self.choice[kept], both_bad)
+        return self.kept(mask[self.pair])
+
+    def kept(self, mask: Mask) -> "VoteColumns":
+        """The votes of a mask (n_votes,)."""
+        return VoteColumns(
+            self.pair[mask],
+            self.annotator[mask],
+            self.choice[mask],
+            both_bad=None if self.both_bad is None else self.both_bad[mask],
+            batch=None if self.batch is None else self.batch[mask],
+        )
 
     def counts(self, n_pairs: int) -> Floats:
         """Votes per pair and choice, shape (n_pairs, 3): second, tie, first."""

@@ -1,6 +1,6 @@
 """Agreement on parts: one question, asked of every kind of pair and of every annotator apart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +96,38 @@ def stratify(
         figures[question] = {
             name: _stratum(cells, place, level=level) for place, name in enumerate(names)
         }
+    return figures
+
+
+def by_batch(
+    label: Codes,
+    votes: VoteColumns,
+    *,
+    has_label: Mask,
+    cluster: Index,
+    names: Sequence[str | None],
+    level: float = 0.95,
+    most: int = MOST_PARTS,
+) -> Mapping[str, StratumFigures]:
+    """Return agreement with the votes of every delivery, in the order of `names`.
+
+    `names` are what the codes of `votes.batch` mean, None where a vote named no batch. Whether
+    people or pairs have drifted shows here; nothing is returned for fewer than two named batches.
+    Of more than `most`, those with the most votes.
+    """
+    if votes.batch is None or sum(name is not None for name in names) < 2:
+        return {}
+    cast = np.bincount(votes.batch, minlength=len(names))
+    named = [code for code, name in enumerate(names) if name is not None]
+    shown = sorted(sorted(named, key=lambda code: -cast[code])[:most])
+    everywhere = {"": Stratification(np.zeros(len(label), np.intp), ("",))}
+    figures = {}
+    for code in shown:
+        own = votes.kept(votes.batch == code)
+        parts = stratify(
+            label, own, has_label=has_label, cluster=cluster, strata=everywhere, level=level
+        )
+        figures[str(names[code])] = parts[""][""]
     return figures
 
 

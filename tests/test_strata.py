@@ -15,6 +15,7 @@ from calibration.strata import (
     Stratification,
     StratumFigures,
     annotator_figures,
+    by_batch,
     length_gap,
     quality_gap,
     stratify,
@@ -244,3 +245,31 @@ def test_one_annotator_alone_is_compared_with_nobody() -> None:
     assert found[5].votes == 30
     assert found[5].s1.value is None
     assert found[5].s1.why == "no pair has votes by two annotators"
+
+
+def test_each_batch_of_votes_has_its_own_figures_and_drift_shows() -> None:
+    rng = np.random.default_rng(3)
+    n = 200
+    label = rng.choice([1, -1], n).astype(np.int8)
+    pair = np.repeat(np.arange(n), 2)
+    batch = np.tile([0, 1], n)
+    wrong = rng.random(2 * n) < np.where(batch == 0, 0.1, 0.4)
+    choice = np.where(wrong, -label[pair], label[pair]).astype(np.int8)
+    votes = VoteColumns(pair, batch, choice, batch=batch)
+    everywhere = np.ones(n, bool)
+    found = by_batch(
+        label, votes, has_label=everywhere, cluster=np.arange(n), names=("march", "april")
+    )
+    assert list(found) == ["march", "april"]
+    assert found["march"].s1.value == pytest.approx(1 - wrong[batch == 0].mean())
+    assert found["april"].s1.value == pytest.approx(1 - wrong[batch == 1].mean())
+    assert found["march"].s1.low is not None
+    assert found["april"].s1.high is not None
+    assert found["march"].s1.low > found["april"].s1.high
+
+
+def test_one_batch_or_none_is_no_breakdown() -> None:
+    votes = VoteColumns(np.arange(3), np.zeros(3, int), np.ones(3, np.int8), batch=np.zeros(3, int))
+    label, everywhere, prompts = np.ones(3, np.int8), np.ones(3, bool), np.arange(3)
+    for names in (("only",), (None,), ()):
+        assert not by_batch(label, votes, has_label=everywhere, cluster=prompts, names=names)

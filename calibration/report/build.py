@@ -27,6 +27,7 @@ def build_report(
     votes: VoteColumns | None = None,
     votes_left_out: Mapping[str, int] | None = None,
     annotators: Sequence[str] | None = None,
+    batches: Sequence[str | None] = (),
     delivered: str | None = None,
     provenance: Mapping[str, object] | None = None,
     intervals: IntervalSettings = DEFAULT_INTERVALS,
@@ -34,7 +35,8 @@ def build_report(
     """Return the report of judges on the same pairs, compared with human votes where given.
 
     `votes_left_out` counts the votes that are not in `votes`, by reason (`skip`, unknown pair);
-    `annotators` names the codes of `votes.annotator`, by default with their numbers. `delivered`
+    `annotators` names the codes of `votes.annotator`, by default with their numbers, and `batches`
+    those of `votes.batch`. `delivered`
     names the judge or panel whose labels are delivered, by default the first: the counts and the
     first sentence are about it. Raises ValueError where the columns do not fit together.
     """
@@ -51,6 +53,7 @@ def build_report(
             votes=given,
             tally=tally,
             strata=strata,
+            batches=batches,
             counts=_label_counts(judge),
             intervals=intervals,
         )

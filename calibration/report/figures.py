@@ -1,6 +1,6 @@
 """The figures of one judge: which there are, and on which rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -23,7 +23,7 @@ from calibration.report.answers import answer_figures
 from calibration.report.columns import Expense, IntervalSettings, JudgeColumns, PairColumns
 from calibration.report.humans import reached_by, turns_of
 from calibration.report.model import ExpenseFigures, JudgeFigures, LabelCounts
-from calibration.strata import Stratification, stratify
+from calibration.strata import Stratification, StratumFigures, by_batch, stratify
 
 _NO_JUDGMENT = "no judgment yet"
 
@@ -35,12 +35,14 @@ def judge_figures(
     votes: VoteColumns,
     tally: Floats,
     strata: Mapping[str, Stratification],
+    batches: Sequence[str | None],
     counts: LabelCounts,
     intervals: IntervalSettings,
 ) -> JudgeFigures:
     """Return everything measured about a judge.
 
-    `tally` is `votes.counts` over all pairs; `strata` are the questions that part the pairs.
+    `tally` is `votes.counts` over all pairs; `strata` are the questions that part the pairs, and
+    `batches` name the codes of `votes.batch`.
     """
     rows, cluster, level = judge.has_label, pairs.cluster, intervals.level
     agreement = judge_agreement(judge.label[rows], tally[rows], cluster=cluster[rows], level=level)
@@ -81,14 +83,7 @@ def judge_figures(
             level=level,
             seed=intervals.seed,
         ),
-        strata=stratify(
-            judge.label,
-            votes,
-            has_label=rows,
-            cluster=cluster,
-            strata=strata,
-            level=level,
-        ),
+        strata=_parts(judge, pairs, votes, strata=strata, batches=batches, level=level),
         bias=of_answers.bias,
         coherence=of_answers.coherence,
         systems=of_answers.systems,
@@ -107,6 +102,25 @@ def judge_figures(
         expense=_expense(judge.expense, counts),
         counts=counts,
     )
+
+
+def _parts(
+    judge: JudgeColumns,
+    pairs: PairColumns,
+    votes: VoteColumns,
+    *,
+    strata: Mapping[str, Stratification],
+    batches: Sequence[str | None],
+    level: float,
+) -> Mapping[str, Mapping[str, StratumFigures]]:
+    label, has_label, cluster = judge.label, judge.has_label, pairs.cluster
+    figures = dict(
+        stratify(label, votes, has_label=has_label, cluster=cluster, strata=strata, level=level)
+    )
+    delivered = by_batch(
+        label, votes, has_label=has_label, cluster=cluster, names=batches, level=level
+    )
+    return {**figures, "batch": delivered} if delivered else figures
 
 
 def _tables(judge: JudgeColumns, pairs: PairColumns, votes: VoteColumns) -> NDArray[np.intp]:

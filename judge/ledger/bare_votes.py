@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from judge.ledger.schema import votes
 from judge.ledger.store import Ledger
@@ -15,11 +15,14 @@ class BareVote(NamedTuple):
     pair_id: str
     annotator: str
     preference: str
+    batch: str | None = None
+    """The delivery that it came with, where it names one."""
 
 
 def bare_votes(ledger: Ledger) -> Iterator[BareVote]:
     """Yield every vote of the ledger, whatever run its pair is in; memory stays flat."""
-    query = select(votes.c.pair_id, votes.c.annotator, votes.c.preference)
+    batch = func.json_extract(votes.c.record, "$.batch")
+    query = select(votes.c.pair_id, votes.c.annotator, votes.c.preference, batch)
     with ledger.snapshot() as connection:
         for row in connection.execute(query):
             yield BareVote(*row)

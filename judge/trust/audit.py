@@ -43,6 +43,8 @@ class Gathered:
     votes_left_out: Mapping[str, int]
     annotators: tuple[str, ...]
     """Names of the annotators: `votes.annotator` holds places in it."""
+    batches: tuple[str | None, ...]
+    """Names of the deliveries of votes: `votes.batch` holds places in it."""
     source: str | None
     """File of the votes; None where they are the ledger's."""
 
@@ -122,6 +124,7 @@ def gather(
         votes=cast.columns,
         votes_left_out=Counter(left_out or {}) + cast.left_out,
         annotators=cast.annotators,
+        batches=cast.batches,
         source=source,
     )
 
@@ -143,6 +146,7 @@ def report_of(gathered: Gathered) -> Report:
         votes=gathered.votes,
         votes_left_out=gathered.votes_left_out,
         annotators=gathered.annotators,
+        batches=gathered.batches,
         delivered=gathered.delivered.name,
         provenance=_provenance(gathered.run, gathered.source),
     )

@@ -53,7 +53,7 @@ def read_gold(ledger: Ledger, path: str) -> GoldVotes:
                 left_out[TWICE] += 1
             else:
                 seen.add(digest)
-                votes.append(BareVote(vote.pair_id, vote.annotator, vote.preference))
+                votes.append(BareVote(vote.pair_id, vote.annotator, vote.preference, vote.batch))
     report.raise_if_bad("no figure was computed; mend the lines")
     return GoldVotes(votes, left_out)
 

@@ -22,6 +22,8 @@ class CastVote(Protocol):
     def annotator(self) -> str: ...
     @property
     def preference(self) -> str: ...
+    @property
+    def batch(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class GatheredVotes:
     columns: VoteColumns
     annotators: tuple[str, ...]
     """Names of the annotators: `columns.annotator` holds places in it."""
+    batches: tuple[str | None, ...]
+    """Names of the deliveries: `columns.batch` holds places in it."""
     left_out: Counter[str]
     """Votes that are not among the columns, by reason."""
 
@@ -43,6 +47,8 @@ def vote_columns(votes: Iterable[CastVote], rows: Mapping[str, int]) -> Gathered
     annotator: list[int] = []
     choice: list[int] = []
     both_bad: list[bool] = []
+    batches: dict[str | None, int] = {}
+    batch: list[int] = []
     for vote in votes:
         preference, row = vote.preference, rows.get(vote.pair_id)
         if preference == "skip":
@@ -54,10 +60,12 @@ def vote_columns(votes: Iterable[CastVote], rows: Mapping[str, int]) -> Gathered
             annotator.append(annotators.setdefault(vote.annotator, len(annotators)))
             choice.append(_CHOICES[preference])
             both_bad.append(preference == _BOTH_BAD)
+            batch.append(batches.setdefault(vote.batch, len(batches)))
     columns = VoteColumns(
         np.array(pair, np.intp),
         np.array(annotator, np.intp),
         np.array(choice, np.int8),
         np.array(both_bad, np.bool_),
+        np.array(batch, np.intp),
     )
-    return GatheredVotes(columns, tuple(annotators), left_out)
+    return GatheredVotes(columns, tuple(annotators), tuple(batches), left_out)

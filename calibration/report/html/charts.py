@@ -22,6 +22,11 @@ MOST_LABELS = 24
 _COLOURS = tuple(f"var(--series-{i})" for i in range(1, 5))
 _SHAPES = ("circle", "diamond", "square", "triangle-up")
 _INK, _GRID = "currentColor", "var(--grid)"
+# Names of models differ at both ends, so a long one loses its middle.
+_SHORTENED = (
+    "length(datum.label) > 26 ? slice(datum.label, 0, 10) + '…' + slice(datum.label, -10)"
+    " : datum.label"
+)
 Rows = Sequence[Mapping[str, object]]
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
@@ -83,7 +88,7 @@ def dots_chart(dots: Sequence[Dot], axis: Axis) -> Markup | None:
     series = list(dict.fromkeys(d.series for d in shown))
     is_crowded = len(shown) > len(labels)
     channels: dict[str, Any] = {
-        "y": alt.Y("label:N", sort=labels, title=None),
+        "y": alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelExpr=_SHORTENED)),
         "color": _colour(series),
         **({"yOffset": alt.YOffset("series:N", sort=series)} if is_crowded else {}),
     }

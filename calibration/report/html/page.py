@@ -27,7 +27,7 @@ _NEEDS = (
 
 @dataclass(frozen=True)
 class JudgePart:
-    """What the page says about one judge alone; only the delivered one has charts."""
+    """What the page says about one judge alone; only the delivered one has all the charts."""
 
     name: str
     is_delivered: bool
@@ -133,17 +133,20 @@ def _part(name: str, judge: JudgeFigures, *, is_delivered: bool) -> JudgePart:
             "win_rates": part_tables.win_rates_table(judge),
         },
         strata=part_tables.strata_tables(judge),
-        pictures=_pictures(judge) if is_delivered else {},
+        pictures=_pictures(judge, is_delivered=is_delivered),
         strata_pictures=_strata_pictures(judge) if is_delivered else {},
         why_no_confidence=words.no_confidence(judge),
     )
 
 
-def _pictures(judge: JudgeFigures) -> "dict[str, Sequence[Picture]]":
+def _pictures(judge: JudgeFigures, *, is_delivered: bool) -> "dict[str, Sequence[Picture]]":
     from calibration.report.html import pictures
 
+    confidence = {"confidence": pictures.confidence_pictures(judge)}
+    if not is_delivered:
+        return dict(confidence)
     return {
-        "confidence": pictures.confidence_pictures(judge),
+        **confidence,
         "bias": pictures.bias_pictures(judge),
         "systems": pictures.system_pictures(judge),
         "win_rates": pictures.win_rate_pictures(judge),

@@ -71,8 +71,9 @@ def votes_table(votes: VoteCounts) -> Table:
     """Return where the votes ended."""
     left = {f"left out: {why}": n for why, n in votes.votes_left_out.items()}
     rows = tuple(_ends({"used": votes.votes_used, **left}, votes.votes))
+    bad = f"{votes.votes_both_bad:,} of the votes call both answers bad; they are used as ties."
     notes = (
-        f"{votes.votes_both_bad:,} of the votes call both answers bad; they are used as ties.",
+        *([bad] if votes.votes_both_bad else []),
         f"Annotators: {votes.annotators:,}. Labelled pairs with a vote: {votes.pairs_compared:,}.",
     )
     return Table("Where the votes ended", "votes", ("count", "share"), rows, notes)
