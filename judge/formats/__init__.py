@@ -1,0 +1,1 @@
+"""One file per foreign format, a reader or a writer."""

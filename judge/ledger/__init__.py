@@ -1,0 +1,1 @@
+"""Durable facts on SQLAlchemy Core: schema, group commit, runs, what is left to ask."""

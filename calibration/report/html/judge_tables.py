@@ -76,8 +76,9 @@ class _Lines:
         humans: Estimate | None = None,
         form: Form = Form.SHARE,
         depth: int = 0,
+        why: str = "unknown",
     ) -> Line:
-        return Line(name, (*(of(j) for j in self._judges), humans), form, depth)
+        return Line(name, (*(of(j) for j in self._judges), humans), form, depth, why)
 
 
 def _agreement_lines(report: Report) -> Iterator[Line]:
@@ -148,6 +149,9 @@ def _reply_lines(report: Report) -> Iterator[Line]:
 def _expense_lines(report: Report) -> Iterator[Line]:
     line = _Lines(report)
     yield Line("Expense")
-    yield line("$ per 1,000 judgments", lambda j: j.expense.usd_per_1000)
-    yield line("$ per 1,000 usable labels", lambda j: j.expense.usd_per_1000_labels)
-    yield line("seconds per 1,000 judgments", lambda j: j.expense.seconds_per_1000)
+    prices, times = "not every judgment has a known price", "not every judgment has a known time"
+    is_priced = any(j.expense.usd_per_1000 is not None for j in report.judges.values())
+    usable = "no label is usable" if is_priced else prices
+    yield line("$ per 1,000 judgments", lambda j: j.expense.usd_per_1000, why=prices)
+    yield line("$ per 1,000 usable labels", lambda j: j.expense.usd_per_1000_labels, why=usable)
+    yield line("seconds per 1,000 judgments", lambda j: j.expense.seconds_per_1000, why=times)

@@ -73,6 +73,8 @@ class Line:
     form: Form | tuple[Form, ...] = Form.SHARE
     """One for all values, or one for each."""
     depth: int = 0
+    why: str = "unknown"
+    """Why a plain number is absent; an estimate says so itself."""
 
     def cell(self, index: int) -> Cell | None:
         """Return a value as it is printed."""
@@ -185,6 +187,6 @@ def _absences(lines: Iterable[Line]) -> Iterable[str]:
     for line in lines:
         if line.values and not any(map(_is_known, line.values)):
             whys = {x.why or "unknown" for x in line.values if isinstance(x, Estimate)}
-            found.setdefault("; ".join(sorted(whys)) or "unknown", []).append(line.name)
+            found.setdefault("; ".join(sorted(whys)) or line.why, []).append(line.name)
     for why, names in found.items():
         yield f"Not computed ({why}): {', '.join(names)}."
