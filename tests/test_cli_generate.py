@@ -240,6 +240,8 @@ def test_prompts_are_answered_and_judged_by_one_command(
     assert [head for head in heads if head in SUMMARY[:3]] == SUMMARY[:3]
     [pairs] = Path("runs").glob("judge.*.pairs.jsonl")
     assert f"18 in {pairs}" in done.talk
+    [answered] = [line for line in done.lines if line.startswith("stored")][:-1]
+    assert answered.endswith("; next: judging the pairs"), "nobody has to type another command"
     assert "18 pairs in both orders, 36 asks: 36 to do, 0 stored" in done.talk
     again = typed("run", "prompts.jsonl")
     assert "36 asks: 0 to do, 36 stored" in again.talk

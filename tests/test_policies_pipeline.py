@@ -156,7 +156,8 @@ async def test_other_thresholds_are_another_run_that_asks_nothing_again(
     figures = other.policy
     assert isinstance(figures, CascadeFigures)
     assert figures.left == other.outcomes.get("undecided: left to people", 0) > 0
-    assert any("judge handoff" in line for line in policy_lines(figures))
+    handoff = f"judge handoff --ledger {ledger} --n 0 --include undecided --out tasks.jsonl"
+    assert any(line.endswith(handoff) for line in policy_lines(figures, ledger))
     check_labels(other)
 
 
@@ -323,7 +324,7 @@ async def test_early_stop_saves_second_orders_and_measures_the_price(
     assert figures.audited > 0
     assert figures.changed.n == figures.audited
     assert figures.changed.value is not None
-    assert any("both orders would have changed" in line for line in policy_lines(figures))
+    assert any("both orders would have changed" in line for line in policy_lines(figures, ledger))
     check_labels(result)
     report: Any = judge.agree(ledger=ledger).as_dict()
     (told,) = report["judges"].values()
@@ -340,7 +341,7 @@ async def test_early_stop_without_probabilities_asks_everything_and_says_so_once
     assert isinstance(result.policy, StopFigures)
     assert result.policy.without_probabilities == PAIRS
     assert result.progress.total == 2 * PAIRS
-    lines = [line for line in policy_lines(result.policy) if "probabilities" in line]
+    lines = [line for line in policy_lines(result.policy, ledger) if "probabilities" in line]
     assert len(lines) == 1
 
 

@@ -13,7 +13,13 @@ from openai import AsyncOpenAI, RateLimitError
 
 from judge.simulator.messages import Response
 from judge.simulator.server import Simulator, running_simulator
-from judge.simulator.settings import GENERATORS, MODEL, AccountFault, SimulatorSettings
+from judge.simulator.settings import (
+    GENERATORS,
+    MODEL,
+    AccountFault,
+    Refusable,
+    SimulatorSettings,
+)
 from judge.simulator.wire import WireError, encode_response, read_head
 
 USER = """[User Question]
@@ -158,6 +164,15 @@ async def test_only_the_required_key_is_let_in() -> None:
     async with running_simulator(SimulatorSettings(required_key="made-up")) as simulator:
         assert (await ask(simulator, extra="Authorization: Bearer made-up\r\n")).status == 200
         assert (await ask(simulator, extra="Authorization: Bearer made-uq\r\n")).status == 401
+
+
+def test_choices_may_be_typed_with_hyphens_as_the_help_shows_them() -> None:
+    settings: Any = {"refuses": ["max-tokens", "temperature"], "account_fault": "invalid-key"}
+    read = SimulatorSettings(**settings)
+    assert read.refuses == (Refusable.MAX_TOKENS, Refusable.TEMPERATURE)
+    assert read.account_fault is AccountFault.INVALID_KEY
+    with pytest.raises(ValueError, match="Input should be 'max_tokens'"):
+        SimulatorSettings(refuses=("max-token",))  # type: ignore[arg-type]
 
 
 async def test_an_account_fault_can_set_in_later() -> None:

@@ -43,14 +43,15 @@ def complaint_lines(result: GenerateResult) -> list[str]:
     return [f"warning: {on_one_line(complaint)}" for complaint in result.complaints]
 
 
-def closing_lines(result: GenerateResult) -> list[str]:
-    """Return the five lines that end every generation."""
+def closing_lines(result: GenerateResult, *, judged_next: bool = False) -> list[str]:
+    """Return the five lines that end every generation; `judged_next` where judging follows."""
+    next_step = _next_step(result, judged_next=judged_next)
     return [
         f"generated {asked(result)}",
         f"dropped   {_dropped(result)}",
         f"pairs     {_pairs(result)}",
         f"requests  {requests(result.progress)}",
-        f"stored    {result.ledger}, run {result.run_id}; next: {_next_step(result)}",
+        f"stored    {result.ledger}, run {result.run_id}; next: {next_step}",
     ]
 
 
@@ -80,11 +81,13 @@ def _pairs(result: GenerateResult) -> str:
     )
 
 
-def _next_step(result: GenerateResult) -> str:
+def _next_step(result: GenerateResult, *, judged_next: bool) -> str:
     if result.progress.pending:
         return RESUME
     if not result.pairs.pairs:
         return _remedy(result)
+    if judged_next:
+        return "judging the pairs"
     if result.out is None:
         return "judge run on the same prompts, which chooses their pairs and judges them"
     out, ledger = shlex.quote(str(result.out)), shlex.quote(str(result.ledger))

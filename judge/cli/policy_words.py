@@ -1,5 +1,8 @@
 """What a policy asks, and how it went, in words. Pure."""
 
+import shlex
+from pathlib import Path
+
 from judge.cli.figure_words import many, share_words
 from judge.cli.spending_words import dollars
 from judge.job.policy_figures import CascadeFigures, PolicyFigures, StageFigures, StopFigures
@@ -35,20 +38,21 @@ def asks_per_pair(settings: Settings) -> int:
     return orders * settings.run.samples_per_order * len(settings.judges)
 
 
-def policy_lines(figures: PolicyFigures | None) -> list[str]:
+def policy_lines(figures: PolicyFigures | None, ledger: Path) -> list[str]:
     """Return how a policy went, in the form of a job's closing lines; none where all is usual."""
     if isinstance(figures, CascadeFigures):
-        return _cascade_lines(figures)
+        return _cascade_lines(figures, ledger)
     if isinstance(figures, StopFigures):
         return _stop_lines(figures)
     return []
 
 
-def _cascade_lines(figures: CascadeFigures) -> list[str]:
+def _cascade_lines(figures: CascadeFigures, ledger: Path) -> list[str]:
     lines = [f"stage {place}   {_stage(stage)}" for place, stage in enumerate(figures.stages, 1)]
     left = f"{many(figures.left, 'pair')} left to people"
     if figures.left:
-        left += "; send them with: judge handoff --n 0 --include undecided --out tasks.jsonl"
+        handoff = f"judge handoff --ledger {shlex.quote(str(ledger))} --n 0 --include undecided"
+        left += f"; send them with: {handoff} --out tasks.jsonl"
     rest = [f"{figures.failed:,} without a verdict"] if figures.failed else []
     rest += [f"{figures.pending:,} pending"] if figures.pending else []
     return [*lines, f"cascade   {'; '.join([left, *rest])}"]

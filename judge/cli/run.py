@@ -133,7 +133,7 @@ async def watched_run(
 
     def end_generating(result: GenerateResult) -> None:
         if result.run_id not in answered or result.progress.pending:
-            tell_generated(talk, result)
+            tell_generated(talk, result, judged_next=True)
         answered.add(result.run_id)
         view.begin_reading(str(result.out or source))
 

@@ -88,7 +88,7 @@ def closing_lines(result: RunResult) -> list[str]:
         f"judged    {asked(result)}",
         f"labels    {_labels(result)}; rule {result.rule}",
         f"orders    {_orders(result)}",
-        *policy_lines(result.policy),
+        *policy_lines(result.policy, result.ledger),
         *rounds_lines(result),
         f"requests  {requests(result.progress)}{_label_price(result)}",
         f"stored    {result.ledger}, run {result.run_id}; next: {_next_step(result)}",

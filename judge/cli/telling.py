@@ -28,10 +28,10 @@ def tell_beginning(
         talk.warn(line)
 
 
-def tell_generated(talk: Talk, result: GenerateResult) -> None:
-    """Say how a generation ended."""
+def tell_generated(talk: Talk, result: GenerateResult, *, judged_next: bool = False) -> None:
+    """Say how a generation ended; `judged_next` where the same command goes on to judge."""
     for line in complaint_lines(result):
         talk.warn(line)
     if (why := early_end(result) or poor_end(result)) is not None:
         talk.warn(f"error: {why}")
-    talk.say("\n".join(candidate_summary.closing_lines(result)))
+    talk.say("\n".join(candidate_summary.closing_lines(result, judged_next=judged_next)))

@@ -5,11 +5,12 @@ waiting would hold the slots of the workers that wait for their commit.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
+from pydantic_core import to_json
 from sqlalchemy import Insert
 from sqlalchemy.dialects.sqlite import insert
 
@@ -36,6 +37,7 @@ class LedgerWriter:
         """One for each worker that waits: a cancelled one then cancels nobody else's commit."""
         self._committing: asyncio.Future[None] | None = None
         self._failure: LedgerError | None = None
+        self._compiled: dict[Insert, tuple[str, Sequence[str]]] = {}
         self.commits = 0
 
     async def __aenter__(self) -> Self:
@@ -59,7 +61,10 @@ class LedgerWriter:
         A judgment whose key is stored already leaves the stored one as it is. `run_id` is the run
         that paid for it.
         """
-        return self.write(INSERT_JUDGMENT, {**judgment.__dict__, "run_id": run_id})
+        row = {**judgment.__dict__, "run_id": run_id}
+        if judgment.ratings is not None:
+            row["ratings"] = to_json(judgment.ratings).decode()
+        return self.write(INSERT_JUDGMENT, row)
 
     def defer(
         self,
@@ -105,8 +110,23 @@ class LedgerWriter:
             raise self._failure
         with self._ledger.transaction() as connection:
             for statement, rows in batch.items():
-                connection.execute(statement, rows)
+                sql, names = self._prepared(statement, rows[0])
+                # Compiled once and handed to the driver: a third of the cost of a row.
+                connection.exec_driver_sql(sql, [tuple(row[n] for n in names) for row in rows])
         self.commits += 1
+
+    def _prepared(self, statement: Insert, row: Row) -> tuple[str, Sequence[str]]:
+        """Return a statement for the driver and the fields that it takes, in order.
+
+        Every row of a statement has the same fields, and values as the database keeps them.
+        """
+        known = self._compiled.get(statement)
+        if known is None:
+            dialect = self._ledger.connection.dialect
+            compiled = statement.compile(dialect=dialect, column_keys=list(row))
+            known = str(compiled), tuple(compiled.positiontup or ())
+            self._compiled[statement] = known
+        return known
 
     def _after_commit(
         self, done: asyncio.Future[None], waiting: list[asyncio.Future[None]]

@@ -17,7 +17,16 @@ Shift = Annotated[float, Field(ge=-1, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class AccountFault(StrEnum):
+class _TypedChoice(StrEnum):
+    """Words that may be typed with hyphens, as the help of the command line shows them."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        spelt = str(value).replace("-", "_")
+        return next((member for member in cls if member.value == spelt), None)
+
+
+class AccountFault(_TypedChoice):
     """An error that every request of an account meets."""
 
     INVALID_KEY = "invalid_key"
@@ -56,7 +65,7 @@ class Reasoning(StrEnum):
     """Into `reasoning_content`, and the answer too: the content stays empty."""
 
 
-class Refusable(StrEnum):
+class Refusable(_TypedChoice):
     """A field of requests that some models refuse."""
 
     MAX_TOKENS = "max_tokens"
