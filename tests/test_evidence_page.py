@@ -325,6 +325,20 @@ def test_nothing_is_wider_than_the_window_and_sides_stack_when_narrow(
     page.context.close()
 
 
+def test_on_paper_a_dark_page_has_the_colours_of_a_light_one(
+    browser: Browser, address: str
+) -> None:
+    said = "() => getComputedStyle(document.querySelector('.ev-case .ev-is-second')).color"
+    colours = []
+    for scheme in ("light", "dark"):
+        options: dict[str, Any] = {"color_scheme": scheme}
+        page = watched(browser, address, **options).open()
+        page.emulate_media(media="print")
+        colours.append(page.evaluate(said))
+        page.context.close()
+    assert colours == ["rgb(168, 71, 0)"] * 2
+
+
 def worst_contrast(page: Page) -> float:
     """The least contrast of a visible text with what lies behind it, after WCAG 2."""
     return float(

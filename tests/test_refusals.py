@@ -67,6 +67,13 @@ def test_the_field_that_an_answer_refuses_is_found(given: Answer, field: str) ->
     assert found(given) == (field, True)
 
 
+def test_the_sentence_of_a_provider_and_the_remedy_read_as_one_line() -> None:
+    given = answer(LIMIT + "'max_completion_tokens' instead.", "max_tokens")
+    error = refusal_of(given, {"max_tokens": 8}, where="local")
+    remedy = 'set max_tokens_field = "max_completion_tokens" on the endpoint'
+    assert str(error).endswith(f"'max_completion_tokens' instead; {remedy}")
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -76,7 +76,8 @@ def refusal_of(
         return None
     field, is_certain = found
     remedy = _remedy(field, body, is_extra=field in set(extra))
-    return AccountError(f"{read_error(answer, where=where)}; {remedy}", is_certain=is_certain)
+    said = str(read_error(answer, where=where)).rstrip(".")
+    return AccountError(f"{said}; {remedy}", is_certain=is_certain)
 
 
 def _remedy(field: str, body: Mapping[str, Any], *, is_extra: bool) -> str:

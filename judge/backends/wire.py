@@ -123,7 +123,8 @@ def read_error(answer: Answer, *, where: str) -> EndpointError:
         return ThrottledError(said, retry_after_s(answer.headers))
     if status in ACCOUNT_STATUSES or is_account:
         is_certain = status == 402 or is_account
-        return AccountError(f"{said}; {REMEDIES.get(status, REMEDIES[429])}", is_certain=is_certain)
+        remedy = REMEDIES.get(status, REMEDIES[429])
+        return AccountError(f"{said.rstrip('.')}; {remedy}", is_certain=is_certain)
     if status in ITEM_STATUSES:
         return ItemError(said, is_refusal="content_filter" in code or "content_policy" in code)
     if 300 <= status < 400:

@@ -88,7 +88,9 @@ def dots_chart(dots: Sequence[Dot], axis: Axis) -> Markup | None:
     series = list(dict.fromkeys(d.series for d in shown))
     is_crowded = len(shown) > len(labels)
     channels: dict[str, Any] = {
-        "y": alt.Y("label:N", sort=labels, title=None, axis=alt.Axis(labelExpr=_SHORTENED)),
+        "y": alt.Y(
+            "label:N", sort=labels, title=None, axis=alt.Axis(labelExpr=_SHORTENED, labelLimit=150)
+        ),
         "color": _colour(series),
         **({"yOffset": alt.YOffset("series:N", sort=series)} if is_crowded else {}),
     }

@@ -128,7 +128,7 @@ def confidence_table(judge: JudgeFigures) -> Table:
         Line("temperature", (r.temperature,)),
         Line("slope", (r.slope,)),
         Line("intercept", (r.intercept,)),
-        Line("p of slope 1 and intercept 0", (r.misfit.p,)),
+        Line("p of slope 1 and intercept 0", (r.misfit.p,), Form.P),
     ]
     return estimates_table("Stated confidence", "figure", heads=("value",), lines=lines)
 
@@ -217,7 +217,7 @@ def residuals_table(judge: JudgeFigures) -> Table:
     """Return per system the win rate by the judge minus that by the humans."""
     adjusted = {name: test.p for name, test in judge.systems.adjusted.items()}
     lines = [
-        Line(name, (x, adjusted.get(name)), Form.POINTS)
+        Line(name, (x, adjusted.get(name)), (Form.POINTS, Form.P))
         for name, x in judge.systems.residuals.items()
     ]
     caption = "Win rate by the judge minus win rate by the humans, on the same pairs"

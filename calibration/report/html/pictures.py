@@ -98,7 +98,10 @@ def annotator_pictures(report: Report) -> list[Picture]:
     """Return each annotator against the majority of the others."""
     dots = [Dot(name, _HUMANS, x.s1) for name, x in report.ceiling.annotators.items()]
     alt = "Dots with intervals: S1 of each annotator against the majority of the others' votes."
-    title = "Annotators" if len(dots) <= MOST_LABELS else f"The {MOST_LABELS} busiest annotators"
+    known = sum(dot.estimate.value is not None for dot in dots)
+    title = "Annotators" if known == len(dots) else f"{known} of {len(dots)} annotators"
+    if known > MOST_LABELS:
+        title = f"The {MOST_LABELS} busiest of {len(dots)} annotators"
     axis = Axis("S1 against the others' majority, %")
     return _drawn([(title, alt, dots, axis)])
 

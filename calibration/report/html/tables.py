@@ -21,6 +21,8 @@ class Form(StrEnum):
     POINTS = "points"
     """A difference of shares, in percentage points with its sign."""
     NUMBER = "number"
+    P = "p"
+    """A p-value."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _cell(value: Estimate | float | None, form: Form) -> Cell | None:
     if value is None:
         return None
     if not isinstance(value, Estimate):
-        return Cell(f"{value:,}" if isinstance(value, int) else _plain(value))
+        return Cell(f"{value:,}" if isinstance(value, int) else _plain(value, form))
     n = f"n {value.n:,}"
     note = n if value.why is None else f"{n}; {value.why}" if value.n else value.why
     return Cell(
@@ -169,7 +171,9 @@ def _bare(value: float, form: Form) -> str:
     return f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
-def _plain(value: float) -> str:
+def _plain(value: float, form: Form) -> str:
+    if form is Form.P:
+        return "< 0.001" if value < 0.001 else f"{value:.3f}"
     return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3g}"
 
 
