@@ -125,7 +125,7 @@ def test_the_cluster_bootstrap_is_that_of_scipy(groups: int) -> None:
     yes = sizes * rng.beta(3, 1, size=groups)  # shares, lest few values tie with each other
     ours = cluster_bootstrap(
         np.stack([yes, sizes], axis=1), lambda totals: totals[:, 0] / totals[:, 1],
-        n=int(sizes.sum()), draws=20_000,
+        n=int(sizes.sum()), draws=20_000, is_expanded=False,
     )  # fmt: skip
     theirs = stats.bootstrap(
         (yes, sizes), lambda s, n, axis: s.sum(axis=axis) / n.sum(axis=axis),
